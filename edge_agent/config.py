@@ -1,0 +1,158 @@
+"""Where files live, and the user's settings.
+
+Folders come from the platform (XDG, ~/Library, %LOCALAPPDATA%); `EDGE_AGENT_HOME` puts them all under one
+folder instead. Settings are one TOML file, `config.toml`; every key has a default, unknown keys are errors
+that name the nearest known one.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Dirs:
+    """Folders of this user. None of them is created until something is stored."""
+
+    config: Path
+    data: Path
+    cache: Path
+
+    @staticmethod
+    def default() -> Dirs:
+        root = os.environ.get("EDGE_AGENT_HOME")
+        if root:
+            base = Path(root).expanduser()
+            return Dirs(base / "config", base / "data", base / "cache")
+        from platformdirs import PlatformDirs
+
+        found = PlatformDirs("edge_agent", appauthor=False)
+        return Dirs(found.user_config_path, found.user_data_path, found.user_cache_path)
+
+
+def _setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting with its default; `edge-agent config` lists them from here."""
+
+    model: str = _setting("", "model to use; empty: the one chosen by `models use`, else the bundled one")
+    packs: tuple[str, ...] = _setting((), "tool packs to enable; empty: all built-in packs")
+    context_tokens: int = _setting(4096, "size of the context window to allocate, in tokens")
+    threads: int = _setting(0, "inference threads; 0: chosen by physical cores and present load")
+    gpu_layers: int = _setting(-1, "layers to offload to a GPU; -1: as many as the installed llama.cpp can")
+    tools_kept: int = _setting(6, "how many tools retrieval keeps for a request")
+    max_calls: int = _setting(3, "most tool calls in one answer")
+    max_steps: int = _setting(1, "how often the model may act on results before it answers")
+    shots_per_tool: int = _setting(2, "example sentences shown per kept tool to models not tuned on tools")
+    chat_shots: int = _setting(1, "examples of declining shown to such models (0 to 4)")
+    act_above: float = _setting(0.0, "least confidence at which a call is made without asking")
+    decline_above: float = _setting(0.5, "probability of 'no tool fits' from which the agent declines")
+    tool_timeout_s: float = _setting(30.0, "longest a tool may run, in seconds")
+    store_content: bool = _setting(True, "keep request texts, arguments and results in the ledger")
+    retention_days: int = _setting(90, "days a ledger row is kept; 0: for ever")
+    price_per_kwh: float = _setting(0.0, "electricity tariff per kWh for cost figures; 0: unknown")
+    timezone: str = _setting("", "IANA time zone; empty: the system's")
+    calendar_dir: str = _setting(".calendars/personal", "iCalendar folder (vdir) of events")
+    tasks_dir: str = _setting(".calendars/tasks", "iCalendar folder (vdir) of to-dos, reminders and timers")
+    contacts_dir: str = _setting(".contacts", "vCard folder")
+    notes_dir: str = _setting("Notes", "Markdown folder")
+    mail_dir: str = _setting("Mail", "mail folder: Inbox is read, Drafts is written")
+    messages_dir: str = _setting("Messages/Drafts", "folder of message drafts")
+
+    def pack_settings(self) -> dict[str, Any]:
+        """The part that tools see, without anything private to the runtime."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name.endswith("_dir") or f.name == "timezone"}
+
+
+def load(path: Path | None = None) -> Settings:
+    """Reads `config.toml` (defaults when there is none). Raises ConfigError naming file and key."""
+    path = path or Dirs.default().config / "config.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", hint="mend the file, or move it away to use the defaults") from error
+    return Settings(**{key: coerce(key, value, where=str(path)) for key, value in values.items()})
+
+
+def coerce(key: str, value: Any, *, where: str) -> Any:
+    """`value` (TOML value or command-line text) as the type of setting `key`. Raises ConfigError."""
+    from difflib import get_close_matches
+
+    known = {f.name: f.default for f in fields(Settings)}
+    if key not in known:
+        near = get_close_matches(key, known, 1)
+        raise ConfigError(f"{where}: unknown setting {key!r}", hint=f"did you mean {near[0]!r}?" if near else None)
+    default: Any = known[key]
+    try:
+        if isinstance(default, bool):
+            return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
+        if isinstance(default, tuple):
+            return tuple(value) if isinstance(value, list) else tuple(filter(None, str(value).split(",")))
+        if isinstance(value, (bool, list, dict)):
+            raise ValueError(value)
+        return type(default)(value)
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"{where}: {key} must be {type(default).__name__}, not {value!r}") from error
+
+
+def store(key: str, text: str, path: Path | None = None) -> None:
+    """Sets one key in `config.toml`, keeping the person's comments and order."""
+    import tomlkit
+
+    from .workspace import write_atomic
+
+    path = path or Dirs.default().config / "config.toml"
+    value = coerce(key, text, where="config set")
+    load(path)  # a broken file is reported, not overwritten
+    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    document[key] = list(value) if isinstance(value, tuple) else value
+    write_atomic(path, tomlkit.dumps(document).encode(), 0o600)
+
+
+def resource(name: str) -> Path:
+    """A file or folder that ships with the package: `models.toml`, `grammars`.
+
+    A wheel carries them inside the package; a checkout has them at its top.
+    """
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "_data" / name, package.parent / name):
+        if candidate.exists():
+            return candidate
+    raise ConfigError(f"{name} is missing from this installation", hint="reinstall edge-agent")
+
+
+def as_dict(settings: Settings) -> Mapping[str, Any]:
+    return {f.name: getattr(settings, f.name) for f in fields(settings)}
+
+
+def clean_text(text: str, *, limit: int = 20_000) -> str:
+    """A request as it may enter the runtime: non-empty, bounded, control and ANSI sequences removed.
+
+    Raises InputError for empty or oversized text (`limit` characters) and for lone surrogates (bad UTF-8).
+    """
+    import re
+    import unicodedata
+
+    if len(text) > limit:
+        raise InputError(f"the request has {len(text):,} characters; at most {limit:,} are read", hint="put it in a file and name the file")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the request is not valid UTF-8") from error
+    text = re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])", "", text)
+    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    if not text.strip():
+        raise InputError("the request is empty", hint='try: edge-agent ask "what time is it in Tokyo"')
+    return text.strip()

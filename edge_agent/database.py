@@ -1,0 +1,93 @@
+"""SQLite as ledger and journal use it: WAL, private to the user, numbered migrations, clear errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import StoreError
+
+
+class Database:
+    """One file, opened on first use. Safe for several processes; waits up to 10 s for a lock.
+
+    Args:
+        path: The file; its folder is made 0700, the file 0600.
+        migrations: SQL scripts in order; `user_version` counts how many have run.
+        durable: True makes every commit survive a power cut (synchronous=FULL).
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[str], *, durable: bool = False) -> None:
+        self.path = path
+        self._migrations = migrations
+        self._durable = durable
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """BEGIN IMMEDIATE … COMMIT; rolled back on any exception. Raises StoreError naming the file."""
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._wrapped(error) from error
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise self._wrapped(error) from error
+            raise
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """All rows of a SELECT; an absent or unreadable database raises StoreError."""
+        try:
+            return list(self._open().execute(sql, parameters))
+        except sqlite3.Error as error:
+            raise self._wrapped(error) from error
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            return self._connection
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}", hint="is the folder writable, the disk full?") from error
+        connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        self._migrate(connection)
+        self._connection = connection
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            (done,) = connection.execute("PRAGMA user_version").fetchone()
+            if done > len(self._migrations):
+                raise StoreError(f"{self.path} was written by a newer edge_agent", hint="pip install -U edge-agent")
+            for script in self._migrations[done:]:
+                for statement in filter(None, (part.strip() for part in script.split(";"))):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={len(self._migrations)}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            connection.close()
+            raise
+
+    def _wrapped(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"{self.path}: {error}", hint="is the disk full, or the file damaged? move it away to start anew")

@@ -1,0 +1,109 @@
+"""The dialect seam: how one model family is shown tools, writes a call, and is read back.
+
+A dialect is chosen by `models.toml` (or `--dialect`), never sniffed. It is pure text work: no engine, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ..grammar.ir import Node
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One tool call as the model wrote it. `arguments` is parsed JSON, not yet validated."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `calls` only on assistant turns; `name` is the tool's name on tool turns."""
+
+    role: Role
+    content: str = ""
+    calls: tuple[Call, ...] = ()
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model is told of a tool: its name, one description, its JSON Schema of arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Text in cache order. The whole prompt is `head + "".join(blocks) + tail`.
+
+    head: system text up to the first tool; the same for every request.
+    blocks: one text per tool, in the order given.
+    tail: everything after the tools, volatile facts last, ending where the model starts to write.
+    """
+
+    head: str
+    blocks: tuple[str, ...]
+    tail: str
+
+    @property
+    def text(self) -> str:
+        return self.head + "".join(self.blocks) + self.tail
+
+
+@dataclass(frozen=True, slots=True)
+class CallRules:
+    """What may be said now.
+
+    arguments: tool name -> grammar node of its JSON arguments object; tools absent here cannot be called.
+    askable: names of parameters the model may ask the person for (empty: asking is not legal).
+    max_calls: upper bound of calls in one answer.
+    allow_none: whether "no tool fits" is legal.
+    """
+
+    arguments: Mapping[str, Node]
+    askable: tuple[str, ...] = ()
+    max_calls: int = 1
+    allow_none: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model wrote, parsed: calls, or the parameters it asks for, or nothing fits (`text` may explain)."""
+
+    calls: tuple[Call, ...] = ()
+    asks: tuple[str, ...] = ()
+    text: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Dialect(Protocol):
+    """Contract of one family. Implementations are stateless; one instance serves all threads."""
+
+    name: str
+    #: texts that end the model's turn, special tokens included
+    stops: tuple[str, ...]
+
+    def render(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Prompt:
+        """The exact prompt text, special tokens spelled out, without BOS, open for the assistant's turn."""
+        ...
+
+    def render_tools(self, tools: Sequence[ToolSpec]) -> tuple[str, ...]:
+        """One block of text per tool, as they stand inside `Prompt.blocks`."""
+        ...
+
+    def wrap_grammar(self, rules: CallRules) -> Node:
+        """The language of one whole answer, end-of-turn marker not included."""
+        ...
+
+    def parse_calls(self, text: str) -> Reply:
+        """Reads an answer back. Raises `InputError` naming the position when it is not in this dialect."""
+        ...

@@ -1,0 +1,256 @@
+"""GBNF, the grammar notation of llama.cpp, to and from the internal form.
+
+Syntax after llama.cpp's `grammars/README.md`: `name ::= "text" [chars] (a | b) x? x* x+ x{2,5}` with `#` comments
+and `.` for any character. Reading is a little more generous than llama.cpp (a rule may run over several lines);
+what is written is the plain subset that every version of it takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..errors import GrammarError
+from .ir import Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, repeat, seq
+from .lint import MAX_DEPTH, Places, check
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
+
+MAX_TEXT_BYTES = 2_000_000
+
+_SYNTAX = r"""
+start: rule+
+rule: HEAD choice
+choice: sequence ("|" sequence)*
+sequence: item*
+item: (text | chars | any | ref | "(" choice ")") COUNT*
+text: TEXT
+chars: CHARS
+any: "."
+ref: NAME
+
+HEAD.2: /[A-Za-z0-9][A-Za-z0-9-]*[ \t]*::=/
+NAME: /[A-Za-z0-9][A-Za-z0-9-]*/
+TEXT: /"(\\.|[^"\\\n])*"/
+CHARS: /\[(\\.|[^\]\\\n])*\]/
+COUNT: /[?*+]|\{[ ]*[0-9]+[ ]*(,[ ]*[0-9]*[ ]*)?\}/
+COMMENT: /#[^\n]*/
+BLANK: /[ \t\r\n]+/
+%ignore COMMENT
+%ignore BLANK
+"""
+_PIECE = re.compile(r'"(?:\\.|[^"\\\n])*"|\[(?:\\.|[^\]\\\n])*\]|#[^\n]*|[()]')
+_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)|(.)", re.DOTALL)
+_NAMED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "[": "[", "]": "]"}
+
+
+def parse_gbnf(text: str, *, root: str = "root") -> Grammar:
+    """The grammar written in `text`. Raises GrammarError with line and column for a mistake in the syntax and
+    for everything `lint.check` refuses. Costs about 20 µs a symbol; not meant for the path of a request.
+    """
+    grammar, places = parse_loosely(text, root=root)
+    check(grammar, places)
+    return grammar
+
+
+def parse_loosely(text: str, *, root: str = "root") -> tuple[Grammar, Places]:
+    """As `parse_gbnf`, without the lint: for tools that want its findings, and for fragments of a grammar."""
+    from lark.exceptions import UnexpectedInput, VisitError
+
+    if len(text) > MAX_TEXT_BYTES:
+        raise GrammarError(f"grammar text is {len(text)} long, more than {MAX_TEXT_BYTES}", line=1, column=1)
+    _check_depth(text)
+    if not _PIECE.sub("", text).strip():
+        raise GrammarError(f"grammar has no rule named {root!r} to start from", line=1, column=1)
+    reader = _Reader()
+    try:
+        reader.read(_parser().parse(text))
+    except UnexpectedInput as error:
+        line, column = max(error.line, 1), max(error.column, 1)
+        if line > 1_000_000_000 or "$END" in str(getattr(error, "token", "")):
+            line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
+        found = getattr(error, "token", None) or getattr(error, "char", "")
+        raise GrammarError(
+            f"grammar is not GBNF: unexpected {str(found) or 'end'!r}", line=line, column=column
+        ) from None
+    except VisitError as error:
+        raise error.orig_exc from None
+    return Grammar(reader.rules, root), Places(reader.starts, reader.refs)
+
+
+def to_gbnf(grammar: Grammar) -> str:
+    """`grammar` as GBNF text, its start rule named `root` and first, source paths as comments.
+
+    Raises GrammarError when `lint.check` refuses it, so whatever this returns is safe to give to llama.cpp.
+    """
+    check(grammar)
+    if grammar.root != "root" and "root" in grammar.rules:
+        raise GrammarError("a rule named 'root' that is not the start rule cannot be written as GBNF")
+    lines = [] if grammar.root == "root" else [f"root ::= {grammar.root}"]
+    for name in sorted(grammar.rules, key=lambda name: name != grammar.root):
+        note = grammar.notes.get(name, "")
+        if note:
+            lines.append(f"# {' '.join(note.split())}")
+        lines.append(f"{name} ::= {_written(grammar.rules[name])}")
+    return "\n".join(lines) + "\n"
+
+
+def pretty(text: str) -> str:
+    """`text` in this project's style: one rule a line, signs of definition aligned, comments kept in place.
+
+    Raises GrammarError as `parse_gbnf`.
+    """
+    grammar, places = parse_loosely(text)
+    check(grammar, places)
+    width = max(map(len, grammar.rules))
+    comments = {i: line.strip() for i, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("#")}
+    pieces = [(places.rules[name][0], f"{name:{width}} ::= {_written(node)}") for name, node in grammar.rules.items()]
+    return "\n".join(line for _, line in sorted([*pieces, *comments.items()])) + "\n"
+
+
+@cache
+def _parser() -> Lark:
+    from lark import Lark
+
+    return Lark(_SYNTAX, parser="lalr", propagate_positions=False, maybe_placeholders=False)
+
+
+class _Reader:
+    """Turns lark's tree into nodes, remembering where rules stand and where they are mentioned."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, Node] = {}
+        self.starts: dict[str, tuple[int, int]] = {}
+        self.refs: dict[tuple[str, str], tuple[int, int]] = {}
+        self._rule = ""
+
+    def read(self, tree: Any) -> None:
+        for rule in tree.children:
+            head, choice = rule.children
+            self._rule = head[: head.index(":")].rstrip()
+            if self._rule in self.rules:
+                raise GrammarError(f"rule {self._rule!r} is defined twice", line=head.line, column=head.column)
+            self.starts[self._rule] = (head.line, head.column)
+            self.rules[self._rule] = self._choice(choice)
+
+    def _choice(self, tree: Any) -> Node:
+        return alt(*(seq(*map(self._item, sequence.children)) for sequence in tree.children))
+
+    def _item(self, tree: Any) -> Node:
+        inner, *counts = tree.children
+        node = self._choice(inner) if inner.data == "choice" else self._atom(inner)
+        for count in counts:
+            node = repeat(node, *_count(count))
+        return node
+
+    def _atom(self, tree: Any) -> Node:
+        if tree.data == "any":
+            return Chars((), negated=True)
+        token = tree.children[0]
+        if tree.data == "ref":
+            self.refs.setdefault((self._rule, str(token)), (token.line, token.column))
+            return Ref(str(token))
+        parts = [_character(match, token) for match in _ESCAPE.finditer(token[1:-1])]
+        return Lit("".join(char for char, _ in parts)) if tree.data == "text" else _chars(parts, token)
+
+
+def _count(token: str) -> tuple[int, int | None]:
+    if token in "?*+":
+        return {"?": (0, 1), "*": (0, None), "+": (1, None)}[token]
+    low, comma, high = token[1:-1].replace(" ", "").partition(",")
+    return int(low), (int(high) if high else None) if comma else int(low)
+
+
+def _character(match: re.Match[str], token: Token) -> tuple[str, bool]:
+    """The character written by one piece of a text or set, and whether it was escaped."""
+    escape, plain = match.groups()
+    if escape is None:
+        return plain, False
+    if len(escape) > 1:
+        code = int(escape[1:], 16)
+        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+            raise GrammarError(f"\\{escape} is not a character", line=token.line, column=token.column)
+        return chr(code), True
+    if escape not in _NAMED:
+        raise GrammarError(f"unknown escape \\{escape}", line=token.line, column=token.column)
+    return _NAMED[escape], True
+
+
+def _chars(parts: list[tuple[str, bool]], token: Token) -> Chars:
+    negated = bool(parts) and parts[0] == ("^", False)
+    parts = parts[negated:]
+    ranges: list[tuple[int, int]] = []
+    i = 0
+    while i < len(parts):
+        low = high = ord(parts[i][0])
+        if i + 2 < len(parts) and parts[i + 1] == ("-", False):
+            high = ord(parts[i + 2][0])
+            i += 2
+        if low > high:
+            raise GrammarError(f"range in {token} runs backwards", line=token.line, column=token.column)
+        ranges.append((low, high))
+        i += 1
+    if not ranges:
+        raise GrammarError(f"empty set {token}", line=token.line, column=token.column)
+    return Chars(tuple(ranges), negated)
+
+
+def _check_depth(text: str) -> None:
+    # Before lark sees it, since reading its tree is recursive.
+    depth = 0
+    for match in _PIECE.finditer(text):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        if depth > MAX_DEPTH:
+            line = text.count("\n", 0, match.start()) + 1
+            column = match.start() - text.rfind("\n", 0, match.start())
+            raise GrammarError(f"groups are nested more than {MAX_DEPTH} deep", line=line, column=column)
+
+
+def _written(node: Node, tight: bool = False) -> str:
+    """GBNF of `node`; `tight` when a count or a neighbour follows, so that a choice needs its brackets."""
+    match node:
+        case Lit(text):
+            return '"' + "".join(map(_escaped, text)) + '"'
+        case Chars(ranges, negated):
+            return _set(ranges, negated)
+        case Ref(name):
+            return name
+        case Seq(items):
+            return _grouped(" ".join(_written(item, not isinstance(item, Seq)) for item in items), False)
+        case Repeat(item, low, high):
+            inner = _written(item, True)
+            return _grouped(inner, isinstance(item, Seq | Repeat)) + _suffix(low, high)
+    return _grouped(" | ".join(map(_written, node.options)), tight)
+
+
+def _grouped(text: str, needed: bool) -> str:
+    return f"({text})" if needed else text
+
+
+def _suffix(low: int, high: int | None) -> str:
+    named = {(0, 1): "?", (0, None): "*", (1, None): "+"}
+    if (low, high) in named:
+        return named[low, high]
+    return f"{{{low}}}" if low == high else f"{{{low},{'' if high is None else high}}}"
+
+
+def _set(ranges: Iterable[tuple[int, int]], negated: bool) -> str:
+    inner = "".join(
+        "-".join(_escaped(chr(code), '"\\[]^-') for code in ((low,) if low == high else (low, high)))
+        for low, high in ranges
+    )
+    return f"[{'^' * negated}{inner}]" if inner else "."
+
+
+def _escaped(char: str, special: str = '"\\') -> str:
+    code = ord(char)
+    if char in "\n\r\t":
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[char]
+    if char in '"\\' and char in special:
+        return "\\" + char
+    if char.isprintable() and char not in special:
+        return char
+    return f"\\x{code:02X}" if code < 0x80 else f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"

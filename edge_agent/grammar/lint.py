@@ -1,0 +1,200 @@
+"""What a grammar must be before any native code sees it.
+
+llama.cpp answers a bad grammar with a crash, an endless loop or a null pointer, depending on its version; here
+each of those is a GrammarError first. The checks are linear in the grammar except for the fixed point of "may be
+empty", which is linear times the depth of the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+
+from ..errors import GrammarError
+from .ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, children, reachable, walk
+
+#: Most nodes between a rule and its innermost part.
+MAX_DEPTH = 64
+#: Largest count in `{m,n}`; llama.cpp writes each copy out.
+MAX_COUNT = 1000
+#: Most copies that the repetitions of one rule may come to together, nested counts multiplied.
+MAX_EXPANSION = 2000
+MAX_RULES = 20_000
+
+Place = tuple[int, int]
+NOWHERE: Place = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Line and column (1-based) of each rule, and of each mention of a rule by (where, which)."""
+
+    rules: Mapping[str, Place] = field(default_factory=dict)
+    refs: Mapping[tuple[str, str], Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something odd that does no harm."""
+
+    message: str
+    line: int
+    column: int
+
+
+def check(grammar: Grammar, places: Places | None = None) -> tuple[Finding, ...]:
+    """Warnings about `grammar` (rules never used). Raises GrammarError for what must not reach an engine:
+    no root, an undefined rule, left recursion (direct, indirect, or past parts that may be empty), a rule that
+    can never end, repetition of the empty text, too large counts, too deep nesting, an empty range.
+
+    `places` gives the errors their line and column when the grammar came from a text.
+    """
+    at = places or Places()
+
+    def fail(rule: str, message: str, place: Place | None = None) -> GrammarError:
+        line, column = place or at.rules.get(rule, NOWHERE)
+        return GrammarError(f"rule {rule!r} {message}", line=line or None, column=column or None)
+
+    rules = dict(grammar.rules)
+    if grammar.root not in rules:
+        raise GrammarError(f"grammar has no rule named {grammar.root!r} to start from", line=1, column=1)
+    if len(rules) > MAX_RULES:
+        raise GrammarError(f"grammar has {len(rules)} rules, more than {MAX_RULES}")
+    endless_repeats: list[tuple[str, Repeat]] = []
+    for name, node in rules.items():
+        if (depth := _depth(node)) > MAX_DEPTH:
+            raise fail(name, f"is nested {depth} deep, more than {MAX_DEPTH}")
+        repeats = False
+        for part in walk(node):
+            if isinstance(part, Ref):
+                if part.name not in rules:
+                    raise fail(name, f"uses {part.name!r}, which is not defined", at.refs.get((name, part.name)))
+            elif problem := _problem(part):
+                raise fail(name, problem)
+            elif isinstance(part, Repeat):
+                repeats = True
+                if part.high is None:
+                    endless_repeats.append((name, part))
+        if repeats and (copies := expansion(node)) > MAX_EXPANSION:
+            raise fail(name, f"repeats its parts {copies} times when written out, more than {MAX_EXPANSION}")
+    endless = rules.keys() - ending(rules)
+    if endless:
+        raise fail(next(name for name in rules if name in endless), "can never come to an end")
+    empty = fixed_point(rules, nullable)
+    for name, part in endless_repeats:
+        if nullable(part.item, empty):
+            raise fail(name, "repeats something that may be empty without end")
+    if cycle := _left_cycle(rules, empty):
+        raise fail(cycle[0], "is left-recursive: " + " -> ".join(cycle))
+    used = reachable(rules, grammar.root)
+    return tuple(
+        Finding(f"rule {name!r} is never used", *at.rules.get(name, NOWHERE))
+        for name in rules
+        if name not in used
+    )
+
+
+def ending(rules: dict[str, Node]) -> set[str]:
+    """The rules of which some text is finite."""
+    return fixed_point(rules, _ends)
+
+
+def _problem(part: Node) -> str:
+    if isinstance(part, Chars):
+        if any(low > high for low, high in part.ranges):
+            return "has a character range whose end comes before its start"
+        if not part.ranges and not part.negated:
+            return "has an empty set of characters"
+    if isinstance(part, Repeat):
+        if part.high is not None and part.low > part.high:
+            return f"has an empty count {{{part.low},{part.high}}}"
+        if max(part.low, part.high or 0) > MAX_COUNT:
+            return f"repeats {max(part.low, part.high or 0)} times, more than {MAX_COUNT}"
+    if part == Alt(()):
+        return "has a choice between nothing"
+    return ""
+
+
+def _depth(node: Node) -> int:
+    level, depth = [node], 0
+    while level := [child for parent in level for child in children(parent)]:
+        depth += 1
+    return depth + 1
+
+
+def expansion(node: Node) -> int:
+    """How many copies the counts in `node` come to when written out, nested ones multiplied."""
+    match node:
+        case Repeat(item, low, high):
+            return max(high if high is not None else low, 1) * max(expansion(item), 1)
+        case Seq() | Alt():
+            return sum(expansion(child) for child in children(node))
+    return 0
+
+
+def fixed_point(rules: dict[str, Node], test: Callable[[Node, set[str]], bool]) -> set[str]:
+    """The rules that pass `test`, given which others do. Backwards, since rules mostly mention later ones."""
+    found: set[str] = set()
+    count = -1
+    while count != len(found):
+        count = len(found)
+        found.update(name for name in reversed(rules) if name not in found and test(rules[name], found))
+    return found
+
+
+def _ends(node: Node, known: set[str]) -> bool:
+    match node:
+        case Ref(name):
+            return name in known
+        case Seq(items):
+            return all(_ends(item, known) for item in items)
+        case Alt(options):
+            return any(_ends(option, known) for option in options)
+        case Repeat(item, low):
+            return low == 0 or _ends(item, known)
+    return True
+
+
+def nullable(node: Node, known: set[str]) -> bool:
+    """Whether `node` matches the empty text, given the rules `known` to."""
+    match node:
+        case Lit():
+            return node == EMPTY
+        case Ref(name):
+            return name in known
+        case Seq(items):
+            return all(nullable(item, known) for item in items)
+        case Alt(options):
+            return any(nullable(option, known) for option in options)
+        case Repeat(item, low):
+            return low == 0 or nullable(item, known)
+    return False
+
+
+def _leftmost(node: Node, empty: set[str]) -> dict[str, None]:
+    """Rules that `node` may begin with, before any character is read."""
+    match node:
+        case Ref(name):
+            return {name: None}
+        case Seq(items):
+            found: dict[str, None] = {}
+            for item in items:
+                found |= _leftmost(item, empty)
+                if not nullable(item, empty):
+                    break
+            return found
+        case Alt() | Repeat():
+            return {name: None for child in children(node) for name in _leftmost(child, empty)}
+    return {}
+
+
+def _left_cycle(rules: Mapping[str, Node], empty: set[str]) -> list[str]:
+    """A cycle among "may begin with", as `a -> b -> a`; empty when there is none."""
+    order = TopologicalSorter({name: _leftmost(node, empty) for name, node in rules.items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1][::-1]
+        return cycle
+    return []

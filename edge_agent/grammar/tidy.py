@@ -1,0 +1,60 @@
+"""Makes the rules of a compiled schema fit for every engine: no rule that cannot end, none that is itself."""
+
+from __future__ import annotations
+
+from .ir import EMPTY, NOTHING, Alt, Node, Ref, Repeat, Seq, alt, reachable, repeat, seq, walk
+from .lint import ending
+
+
+def tidy(rules: dict[str, Node], root: str) -> dict[str, Node]:
+    """The rules that `root` needs, after two repairs that leave the language as it was.
+
+    Alternatives without an end (an object that requires itself) are taken out. Rules that may be one another
+    (`a: b | "x"`, `b: a | "y"`: an `anyOf` of references in a circle) become the choice of all their other
+    options, since that is what each of them means, and left recursion is gone. An unfulfillable `root` comes
+    back as NOTHING.
+    """
+    # Rules defined elsewhere (the person's words) are taken to end.
+    mentioned = {part.name for node in rules.values() for part in walk(node) if isinstance(part, Ref)}
+    ends = ending(rules | dict.fromkeys(mentioned - rules.keys(), EMPTY))
+    kept = {name: node if rules.keys() <= ends else _without(node, ends) for name, node in rules.items()}
+    kept = {name: node for name, node in kept.items() if name in ends}
+    if root not in kept:
+        return {root: NOTHING}
+    before = dict(kept)
+    reach = {name: _same(kept, name) for name in kept}
+    for name, others in reach.items():
+        if name in others:
+            circle = {other for other in others if name in reach[other]}
+            options = (option for member in sorted(circle) for option in _options(before[member]))
+            kept[name] = alt(*(option for option in options if option not in {Ref(c) for c in circle}))
+    return reachable(kept, root)
+
+
+def _options(node: Node) -> tuple[Node, ...]:
+    return node.options if isinstance(node, Alt) else (node,)
+
+
+def _same(rules: dict[str, Node], start: str) -> set[str]:
+    """Every rule that `start` may be, by any number of steps; itself only when in a circle."""
+    found: set[str] = set()
+    stack = [start]
+    while stack:
+        for option in _options(rules[stack.pop()]):
+            if isinstance(option, Ref) and option.name in rules and option.name not in found:
+                found.add(option.name)
+                stack.append(option.name)
+    return found
+
+
+def _without(node: Node, ends: set[str]) -> Node:
+    match node:
+        case Ref(name):
+            return node if name in ends else NOTHING
+        case Seq(items):
+            return seq(*(_without(item, ends) for item in items))
+        case Alt(options):
+            return alt(*(_without(option, ends) for option in options))
+        case Repeat(item, low, high):
+            return repeat(_without(item, ends), low, high)
+    return node
