@@ -1,98 +1,61 @@
 """The agent: one sentence becomes verified actions. `Agent.run` is the eight steps, in order.
 
-    agent = Agent()
-    for event in agent.run("remind me to water the plants in 20 minutes"):
-        print(event)
-    result = agent.ask("what time is it in Tokyo")      # the same, as one value
-    person = extract("Ann Lee, 41, from Leeds", Person)  # no tools: text to a pydantic model
+agent = Agent()
+for event in agent.run("remind me to water the plants in 20 minutes"):
+    print(event)
+result = agent.ask("what time is it in Tokyo")      # the same, as one value
 """
 
 from __future__ import annotations
 
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from . import config, dialects, prompt
 from .confidence import Confidence, score, unanswered
 from .decode import Decoding, Session, decode, legal_mass
-from .dialects.base import Message, Reply
-from .errors import EXIT_ASKED, EXIT_DECLINED, EXIT_OK, EdgeAgentError, InputError, StoreError
-from .events import Answered, CallFinished, CallStarted, Decided, Decoded, Event, Notice, Prompted, Retrieved, Verified
+from .dialects.base import Dialect, Message, Reply
+from .errors import EXIT_ASKED, EXIT_DECLINED, EdgeAgentError, StoreError
+from .events import (
+    Answered,
+    CallFinished,
+    CallStarted,
+    Decided,
+    Decoded,
+    Event,
+    Notice,
+    Prompted,
+    Retrieved,
+    Verified,
+)
 from .execute import Approver, Gateway
 from .gate import Decision, decide
 from .journal import Journal
 from .ledger import CallRow, Ledger, Row
+from .request import Conversation, Result, Trip
 from .retrieve import ToolIndex
 from .tools import Registry, Tool
 from .verify import Verdict, verify
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from .engine.base import Engine
     from .host import Host
     from .power import PowerMonitor
 
-    Extracted = TypeVar("Extracted", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A finished request. `exit_code` is what `edge-agent ask` returns; `calls` ran in this order.
-
-    decision: act, ask, decline, or failed (a call was made and its tool failed).
-    energy: joules with bounds, source, scope and method, or None values when unknown; steps_ms by step name.
-    """
-
-    id: str
-    text: str
-    answer: str
-    decision: str
-    confidence: float
-    calls: tuple[CallRow, ...] = ()
-    asks: tuple[str, ...] = ()
-    error: str = ""
-    exit_code: int = EXIT_OK
-    tokens: Mapping[str, int] = field(default_factory=dict)
-    steps_ms: Mapping[str, float] = field(default_factory=dict)
-    elapsed_ms: float = 0.0
-    energy: Mapping[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(slots=True)
-class Conversation:
-    """Earlier turns, and the person's words that still wait for an answer. Pass the same one to every `run`."""
+class Loaded:
+    """A model ready to answer. `untuned`: it was not trained on tools, so it is shown examples."""
 
-    turns: list[Message] = field(default_factory=list)
-    open_words: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Trip:
-    """The working state of one request."""
-
-    id: str
-    text: str
-    began: float
-    steps_ms: dict[str, float] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("prompt", "reused", "generated", "forced", "passes"), 0))
-    kept: tuple[str, ...] = ()
-    calls: list[CallRow] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-
-    def lap(self, step: str, since: float) -> float:
-        elapsed = (time.perf_counter() - since) * 1e3
-        self.steps_ms[step] = self.steps_ms.get(step, 0.0) + elapsed
-        return elapsed
+    engine: Engine
+    session: Session
+    dialect: Dialect
+    untuned: bool
 
 
 class Agent:
@@ -129,10 +92,9 @@ class Agent:
         self.settings = settings or config.load()
         self.dirs = dirs or config.Dirs.default()
         self._model, self._dialect_name = model or self.settings.model or None, dialect
-        self._engine = engine
-        self._session: Session | None = None
-        self._dialect = dialects.get(dialect or "smollm2") if engine else None
-        self._untuned = True
+        self._loaded: Loaded | None = None
+        if engine is not None:
+            self._loaded = Loaded(engine, Session(engine), dialects.get(dialect or "smollm2"), True)
         self._now = now or _local_now(self.settings)
         self._monitor = monitor
         self._lock = threading.Lock()
@@ -144,7 +106,9 @@ class Agent:
         self.registry = Registry(tools)
         self.journal = Journal(self.dirs.data)
         self.ledger = Ledger(
-            self.dirs.data, store_content=self.settings.store_content, retention_days=self.settings.retention_days
+            self.dirs.data,
+            store_content=self.settings.store_content,
+            retention_days=self.settings.retention_days,
         )
         if host is None:
             from .host import local_host
@@ -166,32 +130,34 @@ class Agent:
 
     # -- the eight steps -------------------------------------------------------------------------------
 
-    def run(self, text: str, conversation: Conversation | None = None, *, dry_run: bool = False) -> Iterator[Event]:
+    def run(
+        self, text: str, conversation: Conversation | None = None, *, dry_run: bool = False
+    ) -> Iterator[Event]:
         """Yields events until `Answered`. With `dry_run` no tool runs; the answer says what would.
 
         Raises InputError for unusable text and EngineError or ModelError when no model answers; errors of
         tools are part of the answer. The ledger row is written in every case.
         """
-        text = config.clean_text(text)
-        conversation = conversation or Conversation()
-        trip = _Trip(uuid.uuid4().hex, text, time.perf_counter())
+        trip = Trip(config.clean_text(text))
         with self._lock:
-            yield from self.load()
-            monitor = self._power()
-            with monitor.span() as span:
+            loaded = yield from self.load()
+            with self._power().span() as span:
                 try:
-                    steps = self._steps(trip, conversation, dry_run, span.stage)
-                    ended = yield from steps
+                    ended = yield from self._steps(
+                        trip, loaded, conversation or Conversation(), dry_run, span.stage
+                    )
                 except EdgeAgentError as error:
-                    ended = Result(trip.id, text, "", "failed", 0.0, error=str(error), exit_code=error.exit_code)
-                    self._write(trip, ended)
+                    failed = Result(
+                        trip.id, trip.text, "", "failed", 0.0, error=str(error), exit_code=error.exit_code
+                    )
+                    self._write(trip, failed, {})
                     raise
             result = replace(
                 ended,
                 calls=tuple(trip.calls),
                 tokens=dict(trip.tokens),
                 steps_ms={step: round(ms, 2) for step, ms in trip.steps_ms.items()},
-                elapsed_ms=round((time.perf_counter() - trip.began) * 1e3, 2),
+                elapsed_ms=round(trip.elapsed_ms(), 2),
                 energy=span.energy.as_dict(),
             )
             stages = {name: each.joules for name, each in span.stages.items() if each.joules is not None}
@@ -199,8 +165,14 @@ class Agent:
         yield Answered(result.answer, result.as_dict())
 
     def _steps(
-        self, trip: _Trip, conversation: Conversation, dry_run: bool, stage: Callable[[str], None]
-    ) -> Iterator[Event]:
+        self,
+        trip: Trip,
+        loaded: Loaded,
+        conversation: Conversation,
+        dry_run: bool,
+        stage: Callable[[str], None],
+    ) -> Generator[Event, None, Result]:
+        engine, dialect, untuned = loaded.engine, loaded.dialect, loaded.untuned
         now = self._now()
         words = "\n".join([*conversation.open_words, trip.text])
         turns = [*conversation.turns, Message("user", trip.text)]
@@ -218,40 +190,47 @@ class Agent:
             # 2 prompt
             stage("prompt")
             began = time.perf_counter()
-            assert self._dialect and self._session and self._engine
-            shots = self._index.shots(words, trip.kept, self.settings.shots_per_tool) if self._untuned else []
-            text = prompt.build(self._dialect, kept, shots, turns, chat_shots=self.settings.chat_shots * self._untuned).text
-            tokens = self._engine.tokenize(text)
-            logits, reused = self._session.prefill(tokens)
-            trip.tokens["prompt"] += len(tokens)
-            trip.tokens["reused"] += reused
+            shots = self._index.shots(words, trip.kept, self.settings.shots_per_tool) if untuned else []
+            chat_shots = self.settings.chat_shots if untuned else 0
+            tokens = engine.tokenize(prompt.build(dialect, kept, shots, turns, chat_shots=chat_shots).text)
+            logits, reused = loaded.session.prefill(tokens)
+            trip.count(prompt=len(tokens), reused=reused)
             yield Prompted(len(tokens), reused, trip.lap("prompt", began))
 
             # 3 grammar
             stage("grammar")
             began = time.perf_counter()
-            askable = () if self._untuned else _required(kept)
-            sayable = prompt.sayable(self._dialect, kept, words, now, max_calls=self.settings.max_calls, askable=askable)
+            sayable = prompt.sayable(
+                dialect,
+                kept,
+                words,
+                now,
+                max_calls=self.settings.max_calls,
+                askable=() if untuned else _required(kept),
+            )
             trip.lap("grammar", began)
 
             # 4 decode
             stage("decode")
             began = time.perf_counter()
-            decoding, calling = self._decode(logits, sayable)
-            trip.tokens["generated"] += decoding.tokens
-            trip.tokens["forced"] += decoding.forced_tokens
-            trip.tokens["passes"] += decoding.passes
+            decoding, calling = self._decode(loaded, logits, sayable)
+            trip.count(generated=decoding.tokens, forced=decoding.forced_tokens, passes=decoding.passes)
             elapsed = trip.lap("decode", began)
-            yield Decoded(decoding.text, decoding.tokens, decoding.forced_tokens, decoding.passes, calling, elapsed)
+            yield Decoded(
+                decoding.text, decoding.tokens, decoding.forced_tokens, decoding.passes, calling, elapsed
+            )
 
             # 5 verify
             stage("verify")
             began = time.perf_counter()
-            reply = self._dialect.parse_calls(decoding.text)
+            reply = dialect.parse_calls(decoding.text)
             verdicts, confidences = self._verify(reply, decoding, words, calling)
             trip.lap("verify", began)
             for verdict, sure in zip(verdicts, confidences, strict=False):
-                yield Verified(verdict.call.name, verdict.call.arguments, verdict.outcome, verdict.reason, verdict.sources, sure.value)
+                call = verdict.call
+                yield Verified(
+                    call.name, call.arguments, verdict.outcome, verdict.reason, verdict.sources, sure.value
+                )
 
             # 6 gate
             missing = tuple(p for verdict in verdicts for p in sayable.missing.get(verdict.call.name, ()))
@@ -260,7 +239,8 @@ class Agent:
             yield Decided(decision.kind, decision.reason, decision.confidence, confidences[0].calibrated)
             if decision.kind == "retry":
                 retries_left -= 1
-                turns += [Message("assistant", calls=reply.calls), Message("tool", f"error: {decision.reason}", name=reply.calls[0].name)]
+                turns.append(Message("assistant", calls=reply.calls))
+                turns.append(Message("tool", f"error: {decision.reason}", name=reply.calls[0].name))
                 continue
             if decision.kind != "act":
                 return self._not_acting(trip, conversation, decision, verdicts)
@@ -273,29 +253,38 @@ class Agent:
 
             # 8 answer, or once more from step 1 with the results
             turns.append(Message("assistant", calls=reply.calls))
-            turns += [Message("tool", row.result or row.error, name=row.tool) for row in trip.calls[-len(reply.calls) :]]
+            for row in trip.calls[-len(reply.calls) :]:
+                turns.append(Message("tool", row.result or row.error, name=row.tool))
             if error or dry_run or self.settings.max_steps == 1:
                 break
         conversation.turns, conversation.open_words = turns, []
         answer = "\n".join(trip.said)
-        code, message = (error.exit_code, str(error)) if error else (EXIT_OK, "")
-        return Result(trip.id, trip.text, answer, "failed" if error else "act", decision.confidence, error=message, exit_code=code)
+        if error:
+            return Result(
+                trip.id,
+                trip.text,
+                answer,
+                "failed",
+                decision.confidence,
+                error=str(error),
+                exit_code=error.exit_code,
+            )
+        return Result(trip.id, trip.text, answer, "act", decision.confidence)
 
     # -- parts of the steps ----------------------------------------------------------------------------
 
-    def _decode(self, logits: Any, sayable: prompt.Sayable) -> tuple[Decoding, float]:
+    def _decode(self, loaded: Loaded, logits: Any, sayable: prompt.Sayable) -> tuple[Decoding, float]:
         """The answer and the probability of calling. Declining is a threshold, not an argmax."""
         from .grammar.matcher import TokenMatcher
 
-        assert self._engine and self._session
-        tokenizer = self._engine.guidance_tokenizer()
+        tokenizer = loaded.engine.guidance_tokenizer()
         whole = TokenMatcher(sayable.grammar, tokenizer)
         if sayable.calls_only is None:
-            return decode(self._session, logits, whole), 0.0
+            return decode(loaded.session, logits, whole), 0.0
         calls = TokenMatcher(sayable.calls_only, tokenizer)
         calling = legal_mass(logits, calls, whole)
         chosen = whole if 1.0 - calling > self.settings.decline_above else calls
-        return decode(self._session, logits, chosen), calling
+        return decode(loaded.session, logits, chosen), calling
 
     def _verify(
         self, reply: Reply, decoding: Decoding, words: str, calling: float
@@ -308,20 +297,28 @@ class Agent:
         return verdicts, confidences or [unanswered(calling)]
 
     def _not_acting(
-        self, trip: _Trip, conversation: Conversation, decision: Decision, verdicts: Sequence[Verdict]
+        self, trip: Trip, conversation: Conversation, decision: Decision, verdicts: Sequence[Verdict]
     ) -> Result:
         if decision.kind == "ask":
             tool = verdicts[0].tool if verdicts else None
             answer = _question(decision.asks, tool)
             conversation.open_words.append(trip.text)
-            return Result(trip.id, trip.text, answer, "ask", decision.confidence, asks=decision.asks, exit_code=EXIT_ASKED)
+            return Result(
+                trip.id,
+                trip.text,
+                answer,
+                "ask",
+                decision.confidence,
+                asks=decision.asks,
+                exit_code=EXIT_ASKED,
+            )
         answer = "I have no tool for that." if not verdicts else f"I could not do that: {decision.reason}."
         conversation.open_words = []
         return Result(trip.id, trip.text, answer, "decline", decision.confidence, exit_code=EXIT_DECLINED)
 
     def _execute(
-        self, trip: _Trip, verdicts: Sequence[Verdict], now: datetime, dry_run: bool
-    ) -> Iterator[Event]:
+        self, trip: Trip, verdicts: Sequence[Verdict], now: datetime, dry_run: bool
+    ) -> Generator[Event, None, EdgeAgentError | None]:
         """Runs the calls in order; stops at the first failure and returns its error, if any."""
         for verdict in verdicts:
             tool, arguments = verdict.tool, verdict.call.arguments
@@ -341,17 +338,17 @@ class Agent:
                 yield CallFinished(tool.qualified, error=said)
                 return error
             trip.said.append(done.result.text)
-            trip.calls.append(CallRow(tool.qualified, arguments, done.result.text, "", done.action, done.elapsed_ms))
-            yield CallFinished(tool.qualified, done.result.text, done.result.data, "", done.action, done.elapsed_ms)
+            text, data = done.result.text, done.result.data
+            trip.calls.append(CallRow(tool.qualified, arguments, text, "", done.action, done.elapsed_ms))
+            yield CallFinished(tool.qualified, text, data, "", done.action, done.elapsed_ms)
         return None
 
-    def _write(self, trip: _Trip, result: Result, stages: Mapping[str, float] | None = None) -> None:
-        assert self._engine
+    def _write(self, trip: Trip, result: Result, stages: Mapping[str, float]) -> None:
         self.ledger.add(
             Row(
                 id=trip.id,
                 at=time.time(),
-                model=Path(self._engine.info.model).name,
+                model=self.model_name,
                 text=trip.text,
                 answer=result.answer,
                 tools_offered=len(self._shown),
@@ -377,14 +374,15 @@ class Agent:
         """`run` as one value."""
         for event in self.run(text, conversation, dry_run=dry_run):
             if isinstance(event, Answered):
-                return Result(**{**event.result, "calls": tuple(CallRow(**row) for row in event.result["calls"])})
+                return Result.from_dict(event.result)
         raise AssertionError("run always ends in Answered")
 
-    def load(self) -> Iterator[Event]:
-        """Loads the model unless it is loaded; yields a Notice while it is prepared for this CPU the first time."""
+    def load(self) -> Generator[Event, None, Loaded]:
+        """Loads the model unless it is loaded; yields a Notice while it is prepared for this CPU the first time,
+        and one for each action that an earlier process left half done."""
         for action in self.journal.settle():
             yield Notice(f"{action.tool} was interrupted: {action.note}")
-        if self._engine is None:
+        if self._loaded is None:
             from .engine import open_engine
             from .models import Store
             from .prepare import find, prepare
@@ -399,13 +397,54 @@ class Agent:
                 except StoreError as error:
                     yield Notice(f"Not prepared ({error}); the model runs as it was shipped, slower.")
             path, sha256, kernels = (
-                (prepared.path, prepared.sha256, prepared.kernels) if prepared else (model.path, model.sha256, None)
+                (prepared.path, prepared.sha256, prepared.kernels)
+                if prepared
+                else (model.path, model.sha256, None)
             )
-            self._dialect = dialects.get(model.dialect)
-            self._engine = open_engine(path, self.settings, sha256=sha256, kernels=kernels)
-            self._untuned = not (model.entry and model.entry.adapter)
-        if self._session is None:
-            self._session = Session(self._engine)
+            dialect = dialects.get(model.dialect)
+            engine = open_engine(path, self.settings, sha256=sha256, kernels=kernels)
+            self._loaded = Loaded(engine, Session(engine), dialect, not (model.entry and model.entry.adapter))
+        return self._loaded
+
+    def loaded(self) -> Loaded:
+        """`load` without its notices."""
+        steps = self.load()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                loaded: Loaded = stop.value
+                return loaded
+
+    def sibling(
+        self,
+        *,
+        home: Path,
+        dirs: config.Dirs,
+        host: Host,
+        now: Callable[[], datetime],
+        approve: Approver | None = None,
+        settings: config.Settings | None = None,
+    ) -> Agent:
+        """Another agent with this one's tools and loaded model, for another home. Not to be run at the same time."""
+        other = Agent(
+            settings=settings or self.settings,
+            tools=list(self.registry),
+            home=home,
+            dirs=dirs,
+            host=host,
+            now=now,
+            approve=approve,
+            offline=self._offline,
+            monitor=self._power(),
+        )
+        other._loaded = self._loaded
+        return other
+
+    @property
+    def model_name(self) -> str:
+        """File name of the loaded weights; empty before `load`."""
+        return Path(self._loaded.engine.info.model).name if self._loaded else ""
 
     def _power(self) -> PowerMonitor:
         if self._monitor is None:
@@ -417,9 +456,9 @@ class Agent:
     def close(self) -> None:
         """Frees the model and closes the databases; the agent can be used again and loads anew."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.close()
-            self._engine = self._session = None
+            if self._loaded is not None:
+                self._loaded.engine.close()
+                self._loaded = None
             if self._monitor is not None:
                 self._monitor.stop()
             self.journal.close()
@@ -430,35 +469,6 @@ class Agent:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def extract(text: str, model: type[Extracted], *, agent: Agent | None = None) -> Extracted:
-    """Reads `text` into a pydantic model: the model's JSON Schema becomes the grammar, so the result is valid.
-
-    Constraints that the grammar cannot hold are checked afterwards; raises InputError naming the field.
-    """
-    from pydantic import ValidationError
-
-    from .grammar import compile_schema
-    from .tools import clean_schema
-
-    own = agent or Agent(tools=())
-    try:
-        for _ in own.load():
-            pass
-        assert own._dialect and own._engine and own._session
-        schema = clean_schema(model.model_json_schema())
-        question = f"{config.clean_text(text)}\n\nWrite this as JSON with: {', '.join(schema.get('properties', {}))}."
-        tokens = own._engine.tokenize(own._dialect.render([Message("user", question)], []).text)
-        logits, _ = own._session.prefill(tokens)
-        decoding = decode(own._session, logits, compile_schema(schema, name=model.__name__).grammar, max_tokens=1024)
-        return model.model_validate_json(decoding.text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{model.__name__}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    finally:
-        if agent is None:
-            own.close()
 
 
 def _required(tools: Mapping[str, Tool]) -> tuple[str, ...]:

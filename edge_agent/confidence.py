@@ -58,5 +58,3 @@ def _minified(value: Any) -> str:
 def unanswered(call_probability: float) -> Confidence:
     """Confidence in not calling: the probability that the model gave to declining or asking."""
     return Confidence(1.0 - call_probability, 0.0, 1.0, False, 1.0 - call_probability, {})
-
-

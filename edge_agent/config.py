@@ -71,7 +71,11 @@ class Settings:
 
     def pack_settings(self) -> dict[str, Any]:
         """The part that tools see, without anything private to the runtime."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name.endswith("_dir") or f.name == "timezone"}
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name.endswith("_dir") or f.name == "timezone"
+        }
 
 
 def load(path: Path | None = None) -> Settings:
@@ -82,7 +86,9 @@ def load(path: Path | None = None) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", hint="mend the file, or move it away to use the defaults") from error
+        raise ConfigError(
+            f"{path}: {error}", hint="mend the file, or move it away to use the defaults"
+        ) from error
     return Settings(**{key: coerce(key, value, where=str(path)) for key, value in values.items()})
 
 
@@ -93,7 +99,9 @@ def coerce(key: str, value: Any, *, where: str) -> Any:
     known = {f.name: f.default for f in fields(Settings)}
     if key not in known:
         near = get_close_matches(key, known, 1)
-        raise ConfigError(f"{where}: unknown setting {key!r}", hint=f"did you mean {near[0]!r}?" if near else None)
+        raise ConfigError(
+            f"{where}: unknown setting {key!r}", hint=f"did you mean {near[0]!r}?" if near else None
+        )
     default: Any = known[key]
     try:
         if isinstance(default, bool):
@@ -146,7 +154,10 @@ def clean_text(text: str, *, limit: int = 20_000) -> str:
     import unicodedata
 
     if len(text) > limit:
-        raise InputError(f"the request has {len(text):,} characters; at most {limit:,} are read", hint="put it in a file and name the file")
+        raise InputError(
+            f"the request has {len(text):,} characters; at most {limit:,} are read",
+            hint="put it in a file and name the file",
+        )
     try:
         text.encode()
     except UnicodeEncodeError as error:

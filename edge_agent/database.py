@@ -63,7 +63,9 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror}", hint="is the folder writable, the disk full?") from error
+            raise StoreError(
+                f"{self.path}: {error.strerror}", hint="is the folder writable, the disk full?"
+            ) from error
         connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode=WAL")
@@ -78,7 +80,9 @@ class Database:
         try:
             (done,) = connection.execute("PRAGMA user_version").fetchone()
             if done > len(self._migrations):
-                raise StoreError(f"{self.path} was written by a newer edge_agent", hint="pip install -U edge-agent")
+                raise StoreError(
+                    f"{self.path} was written by a newer edge_agent", hint="pip install -U edge-agent"
+                )
             for script in self._migrations[done:]:
                 for statement in filter(None, (part.strip() for part in script.split(";"))):
                     connection.execute(statement)
@@ -90,4 +94,6 @@ class Database:
             raise
 
     def _wrapped(self, error: sqlite3.Error) -> StoreError:
-        return StoreError(f"{self.path}: {error}", hint="is the disk full, or the file damaged? move it away to start anew")
+        return StoreError(
+            f"{self.path}: {error}", hint="is the disk full, or the file damaged? move it away to start anew"
+        )

@@ -97,7 +97,9 @@ def legal_mass(logits: Logits, narrow: TokenMatcher, wide: TokenMatcher) -> floa
     return float(_softmax(logits, wide.mask() | allowed)[allowed].sum())
 
 
-def decode(session: Session, logits: Logits, grammar: Grammar | TokenMatcher, *, max_tokens: int = 384) -> Decoding:
+def decode(
+    session: Session, logits: Logits, grammar: Grammar | TokenMatcher, *, max_tokens: int = 384
+) -> Decoding:
     """Writes one answer, from the logits after the prompt until the grammar is fulfilled and the model ends.
 
     `ended` is False when `max_tokens` cut it short. Raises EngineError when the grammar allows nothing.

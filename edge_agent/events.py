@@ -125,4 +125,5 @@ def from_json(text: str) -> Event:
     known = {f for f in kind.__dataclass_fields__ if f in values}
     if set(values) - known:
         raise ValueError(f"{kind.__name__} has no field {sorted(set(values) - known)[0]!r}")
-    return kind(**{name: tuple(value) if isinstance(value, list) and kind.__dataclass_fields__[name].type.startswith("tuple") else value for name, value in values.items()})  # type: ignore[union-attr]
+    tuples = {name for name in known if kind.__dataclass_fields__[name].type.startswith("tuple")}
+    return kind(**{name: tuple(value) if name in tuples else value for name, value in values.items()})

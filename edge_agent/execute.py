@@ -80,8 +80,13 @@ class Gateway:
     def context(self, now: datetime, record: Callable[[Change], None]) -> Context:
         """The view of the machine that a tool gets; `record` receives each change before it is made."""
         return Context(
-            now=now, home=self._home, data=self._data, host=self._host, record=record,
-            offline=self._offline, settings=self._settings,
+            now=now,
+            home=self._home,
+            data=self._data,
+            host=self._host,
+            record=record,
+            offline=self._offline,
+            settings=self._settings,
         )
 
     def run(self, request: str, tool: Tool, arguments: Mapping[str, Any], now: datetime) -> Executed:
@@ -137,7 +142,10 @@ class Gateway:
         thread.join(self._timeout_s)
         if thread.is_alive():
             context.close()
-            raise ToolError(f"{tool.qualified} did not finish in {self._timeout_s:g} s", hint="edge-agent config set tool_timeout_s 120")
+            raise ToolError(
+                f"{tool.qualified} did not finish in {self._timeout_s:g} s",
+                hint="edge-agent config set tool_timeout_s 120",
+            )
         if isinstance(outcome[0], BaseException):
             raise outcome[0]
         return outcome[0]

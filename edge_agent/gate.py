@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .config import Settings
 from .confidence import Confidence
+from .config import Settings
 from .dialects.base import Reply
 from .events import DecisionKind
 from .verify import Verdict
@@ -47,6 +47,10 @@ def decide(
     if confidence < settings.act_above:
         weakest = min(zip(confidences, verdicts, strict=True), key=lambda pair: pair[0].value)
         doubtful = min(weakest[0].arguments, key=weakest[0].arguments.__getitem__, default="")
-        return Decision("ask", f"confidence {confidence:.2f} is below {settings.act_above:.2f}", confidence,
-                        (doubtful,) if doubtful else ())
+        return Decision(
+            "ask",
+            f"confidence {confidence:.2f} is below {settings.act_above:.2f}",
+            confidence,
+            (doubtful,) if doubtful else (),
+        )
     return Decision("act", "verified", confidence)

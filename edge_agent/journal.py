@@ -68,7 +68,15 @@ class Journal:
             cursor = connection.execute(
                 "INSERT INTO actions (request, tool, digest, effect, arguments, state, process, started)"
                 " VALUES (?,?,?,?,?,'intent',?,?)",
-                (request, tool, digest, effect, json.dumps(dict(arguments), ensure_ascii=False), os.getpid(), self._clock()),
+                (
+                    request,
+                    tool,
+                    digest,
+                    effect,
+                    json.dumps(dict(arguments), ensure_ascii=False),
+                    os.getpid(),
+                    self._clock(),
+                ),
             )
             return int(cursor.lastrowid or 0)
 
@@ -82,7 +90,9 @@ class Journal:
 
     def end(self, action: int, state: str, note: str = "") -> None:
         with self._database.transaction() as connection:
-            connection.execute("UPDATE actions SET state=?, note=?, ended=? WHERE id=?", (state, note, self._clock(), action))
+            connection.execute(
+                "UPDATE actions SET state=?, note=?, ended=? WHERE id=?", (state, note, self._clock(), action)
+            )
 
     def actions(self, limit: int = 50, *, state: str | None = None) -> list[Action]:
         """Newest first."""
@@ -91,7 +101,9 @@ class Journal:
         return [self._action(row) for row in rows]
 
     def _action(self, row: Any) -> Action:
-        stored = self._database.rows("SELECT change FROM changes WHERE action=? ORDER BY number", (row["id"],))
+        stored = self._database.rows(
+            "SELECT change FROM changes WHERE action=? ORDER BY number", (row["id"],)
+        )
         return Action(
             id=row["id"],
             request=row["request"],
@@ -111,8 +123,10 @@ class Journal:
         (a file changed since), raising ToolError: what is left is named, nothing is overwritten.
         """
         if not action.undoable:
-            raise ToolError(f"action {action.id} ({action.tool}) cannot be undone: it is {action.state}"
-                            + ("" if action.changes else " and changed nothing that can be taken back"))
+            raise ToolError(
+                f"action {action.id} ({action.tool}) cannot be undone: it is {action.state}"
+                + ("" if action.changes else " and changed nothing that can be taken back")
+            )
         for change in action.changes:
             _check_unchanged(change, action.changes)
         said = [
@@ -133,7 +147,11 @@ class Journal:
                 continue
             state, note = "rolled_back", "stopped half way; taken back"
             if action.effect != "write" or any(change.op == "call" for change in action.changes):
-                state, note = ("unknown", "stopped half way; please look") if action.effect != "read" else ("failed", "stopped")
+                state, note = (
+                    ("unknown", "stopped half way; please look")
+                    if action.effect != "read"
+                    else ("failed", "stopped")
+                )
             else:
                 try:
                     for change in reversed(action.changes):
@@ -142,13 +160,17 @@ class Journal:
                 except EdgeAgentError as error:
                     state, note = "unknown", f"stopped half way; could not be taken back: {error}"
             self.end(action.id, state, note)
-            settled.append(self._action(self._database.rows("SELECT * FROM actions WHERE id=?", (action.id,))[0]))
+            settled.append(
+                self._action(self._database.rows("SELECT * FROM actions WHERE id=?", (action.id,))[0])
+            )
         return settled
 
     def forget(self, before: float) -> int:
         """Deletes ended actions older than `before` (epoch seconds) and returns how many."""
         with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM actions WHERE started<? AND state!='intent'", (before,)).rowcount
+            return connection.execute(
+                "DELETE FROM actions WHERE started<? AND state!='intent'", (before,)
+            ).rowcount
 
     def close(self) -> None:
         self._database.close()
@@ -167,8 +189,15 @@ def _check_unchanged(change: Change, changes: tuple[Change, ...]) -> None:
     """Before an undo begins: is every file still as the action left it? Later changes of the same action count."""
     path = Path(change.path)
     touched_later = [c for c in changes[changes.index(change) + 1 :] if change.path in (c.path, c.target)]
-    if change.op == "write" and not touched_later and (not path.exists() or file_digest(path) != change.after):
-        raise ToolError(f"{path} has changed since; nothing was undone", hint="undo it by hand, or undo later actions first")
+    if (
+        change.op == "write"
+        and not touched_later
+        and (not path.exists() or file_digest(path) != change.after)
+    ):
+        raise ToolError(
+            f"{path} has changed since; nothing was undone",
+            hint="undo it by hand, or undo later actions first",
+        )
     if change.op == "move" and not touched_later:
         if not Path(change.target).exists():
             raise ToolError(f"{change.target} is not there any more; nothing was undone")

@@ -111,8 +111,16 @@ class Ledger:
             connection.executemany(
                 "INSERT INTO calls VALUES (?,?,?,?,?,?,?,?)",
                 [
-                    (row.id, number, call.tool, _dump(call.arguments) if keep else None, call.result if keep else None,
-                     call.error if keep else call.error and "(not kept)", call.action, call.elapsed_ms)
+                    (
+                        row.id,
+                        number,
+                        call.tool,
+                        _dump(call.arguments) if keep else None,
+                        call.result if keep else None,
+                        call.error if keep else call.error and "(not kept)",
+                        call.action,
+                        call.elapsed_ms,
+                    )
                     for number, call in enumerate(row.calls)
                 ],
             )
@@ -121,7 +129,14 @@ class Ledger:
                 connection.execute("DELETE FROM requests WHERE at<?", (oldest,))
 
     def rows(
-        self, *, limit: int = 20, since: float = 0.0, decision: str = "", tool: str = "", text: str = "", id: str = ""
+        self,
+        *,
+        limit: int = 20,
+        since: float = 0.0,
+        decision: str = "",
+        tool: str = "",
+        text: str = "",
+        id: str = "",
     ) -> Iterator[Row]:
         """Newest first, filtered: `tool` by (part of) name, `text` by substring, `id` by prefix."""
         where, values = ["at>=?"], [since]
@@ -144,8 +159,14 @@ class Ledger:
             yield Row(
                 **fields,
                 calls=tuple(
-                    CallRow(c["tool"], json.loads(c["arguments"] or "{}"), c["result"] or "", c["error"] or "",
-                            c["action"], c["elapsed_ms"])
+                    CallRow(
+                        c["tool"],
+                        json.loads(c["arguments"] or "{}"),
+                        c["result"] or "",
+                        c["error"] or "",
+                        c["action"],
+                        c["elapsed_ms"],
+                    )
                     for c in calls
                 ),
             )
@@ -171,7 +192,9 @@ class Ledger:
         """Deletes one request (by id prefix), those before a time, or, with neither, all. Returns how many."""
         with self._database.transaction() as connection:
             if id:
-                return connection.execute("DELETE FROM requests WHERE id LIKE ? ESCAPE '!'", (_like(id)[1:],)).rowcount
+                return connection.execute(
+                    "DELETE FROM requests WHERE id LIKE ? ESCAPE '!'", (_like(id)[1:],)
+                ).rowcount
             if before is not None:
                 return connection.execute("DELETE FROM requests WHERE at<?", (before,)).rowcount
             return connection.execute("DELETE FROM requests").rowcount

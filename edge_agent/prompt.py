@@ -18,7 +18,12 @@ from .retrieve import Shot
 from .tools import Tool
 
 #: Sentences that no tool of a laptop assistant fits, shown as examples of declining.
-CHAT = ("tell me a joke about cats", "what do you think about love?", "thanks, you are great", "who won the war?")
+CHAT = (
+    "tell me a joke about cats",
+    "what do you think about love?",
+    "thanks, you are great",
+    "who won the war?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,12 @@ def specs(tools: Mapping[str, Tool]) -> list[ToolSpec]:
 
 
 def build(
-    dialect: Dialect, tools: Mapping[str, Tool], shots: Sequence[Shot], turns: Sequence[Message], *, chat_shots: int
+    dialect: Dialect,
+    tools: Mapping[str, Tool],
+    shots: Sequence[Shot],
+    turns: Sequence[Message],
+    *,
+    chat_shots: int,
 ) -> Prompt:
     """The prompt of a request. `turns` end with what was said last; `shots` are best first."""
     examples: list[Message] = []
@@ -56,7 +66,13 @@ def build(
 
 
 def sayable(
-    dialect: Dialect, tools: Mapping[str, Tool], said: str, now: datetime, *, max_calls: int, askable: Sequence[str] = ()
+    dialect: Dialect,
+    tools: Mapping[str, Tool],
+    said: str,
+    now: datetime,
+    *,
+    max_calls: int,
+    askable: Sequence[str] = (),
 ) -> Sayable:
     """Everything that may be answered to `said` (all the person's words that count).
 
@@ -85,7 +101,11 @@ def sayable(
     parts += words.values()
     full = CallRules(arguments, tuple(askable), max_calls, allow_none=True)
     whole = assemble(dialect.wrap_grammar(full), parts)
-    only = assemble(dialect.wrap_grammar(CallRules(arguments, (), max_calls, False)), parts) if arguments else None
+    only = (
+        assemble(dialect.wrap_grammar(CallRules(arguments, (), max_calls, False)), parts)
+        if arguments
+        else None
+    )
     return Sayable(whole, only, missing, tuple(relaxed))
 
 

@@ -18,7 +18,9 @@ from .tools import COPY_KEYWORD, Tool
 
 _LONGEST_SPAN_WORDS = 9
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_URL = re.compile(r"(?:https?://|www\.)[^\s<>\"']+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|edu|gov|uk|de|fr|eu|info|me|app)(?:/[^\s<>\"']*)?")
+_URL = re.compile(
+    r"(?:https?://|www\.)[^\s<>\"']+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|edu|gov|uk|de|fr|eu|info|me|app)(?:/[^\s<>\"']*)?"
+)
 _WORD = re.compile(r"\S+")
 _EDGE = ".,;:!?\"'“”‘’()[]{}<>«»…"
 

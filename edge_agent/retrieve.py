@@ -43,14 +43,20 @@ class ToolIndex:
         self._names = list(self._tools)
         self._examples = [(name, example) for name, tool in self._tools.items() for example in tool.examples]
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        self._connection.execute("CREATE VIRTUAL TABLE tool USING fts5(name, description, parameters, tokenize='porter')")
+        self._connection.execute(
+            "CREATE VIRTUAL TABLE tool USING fts5(name, description, parameters, tokenize='porter')"
+        )
         self._connection.execute("CREATE VIRTUAL TABLE example USING fts5(text, tokenize='porter')")
         self._connection.executemany(
             "INSERT INTO tool(rowid, name, description, parameters) VALUES (?,?,?,?)",
-            [(i, _words(f"{n} {t.pack}"), t.description, _words(" ".join(_parameter_names(t)))) for i, (n, t) in enumerate(self._tools.items())],
+            [
+                (i, _words(f"{n} {t.pack}"), t.description, _words(" ".join(_parameter_names(t))))
+                for i, (n, t) in enumerate(self._tools.items())
+            ],
         )
         self._connection.executemany(
-            "INSERT INTO example(rowid, text) VALUES (?,?)", [(i, e.text) for i, (_, e) in enumerate(self._examples)]
+            "INSERT INTO example(rowid, text) VALUES (?,?)",
+            [(i, e.text) for i, (_, e) in enumerate(self._examples)],
         )
 
     def rank(self, text: str, count: int) -> list[Ranked]:
@@ -58,7 +64,10 @@ class ToolIndex:
         scores = dict.fromkeys(self._names, 0.0)
         query = _query(text)
         if query:
-            found = self._connection.execute(f"SELECT rowid, bm25(tool,{_WEIGHTS[0]},{_WEIGHTS[1]},{_WEIGHTS[2]}) FROM tool WHERE tool MATCH ?", (query,))  # noqa: S608
+            found = self._connection.execute(
+                f"SELECT rowid, bm25(tool,{_WEIGHTS[0]},{_WEIGHTS[1]},{_WEIGHTS[2]}) FROM tool WHERE tool MATCH ?",
+                (query,),
+            )  # noqa: S608
             for row, score in found:
                 scores[self._names[row]] = -score
             best: dict[str, float] = {}
@@ -85,8 +94,10 @@ class ToolIndex:
     def _shots(self, query: str) -> list[Shot]:
         if not query:
             return []
-        rows = self._connection.execute("SELECT rowid, bm25(example) FROM example WHERE example MATCH ?", (query,))
-        return [Shot(*self._examples[row], -score) for row, score in rows]
+        rows = self._connection.execute(
+            "SELECT rowid, bm25(example) FROM example WHERE example MATCH ?", (query,)
+        )
+        return [Shot(name, example, -score) for row, score in rows for name, example in [self._examples[row]]]
 
 
 def _parameter_names(tool: Tool) -> list[str]:

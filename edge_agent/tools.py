@@ -188,7 +188,11 @@ def tool(
 
 
 def tool_from_model(
-    model: type[BaseModel], run: Callable[[Any], Any], *, effect: Effect | str = Effect.IRREVERSIBLE, pack: str = "user"
+    model: type[BaseModel],
+    run: Callable[[Any], Any],
+    *,
+    effect: Effect | str = Effect.IRREVERSIBLE,
+    pack: str = "user",
 ) -> Tool:
     """A pydantic model is the arguments; `run` receives one instance of it."""
     description, _ = parse_docstring(model.__doc__ or model.__name__)

@@ -40,7 +40,9 @@ def verify(call: Call, registry: Registry, text: str) -> Verdict:
         return Verdict(call, tool, "fail", problem[1], problem[0], sources)
     invented = [name for name, source in sources.items() if source == "model"]
     if invented:
-        return Verdict(call, tool, "unsure", f"{', '.join(invented)}: not in the request", invented[0], sources)
+        return Verdict(
+            call, tool, "unsure", f"{', '.join(invented)}: not in the request", invented[0], sources
+        )
     return Verdict(call, tool, "pass", "", "", sources)
 
 
@@ -55,7 +57,8 @@ def _schema_problem(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, str]
         return None
     from jsonschema import Draft202012Validator
 
-    for error in Draft202012Validator(tool.parameters).iter_errors(dict(arguments)):
-        where = str(error.absolute_path[0]) if error.absolute_path else ""
-        return where, f"{tool.qualified}: {where or 'arguments'}: {error.message}"
-    return None
+    found = next(iter(Draft202012Validator(tool.parameters).iter_errors(dict(arguments))), None)
+    if found is None:
+        return None
+    where = str(found.absolute_path[0]) if found.absolute_path else ""
+    return where, f"{tool.qualified}: {where or 'arguments'}: {found.message}"

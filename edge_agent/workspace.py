@@ -92,7 +92,9 @@ class Context:
         resolved = path.parent.resolve() / path.name
         allowed = (self.home.resolve(), Path(tempfile.gettempdir()).resolve())
         if not any(resolved == root or resolved.is_relative_to(root) for root in allowed):
-            raise RefusedError(f"{resolved} is outside your home folder", hint="move it into your home folder first")
+            raise RefusedError(
+                f"{resolved} is outside your home folder", hint="move it into your home folder first"
+            )
         if resolved == self.data or resolved.is_relative_to(self.data.resolve()):
             raise RefusedError(f"{resolved} belongs to edge_agent itself")
         return resolved

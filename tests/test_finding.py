@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packs_fixture import NOW, RecordingContext, make_context
 
 from edge_agent.errors import RefusedError, ToolError
 from edge_agent.toolpacks import finding
 from edge_agent.toolpacks.filewords import parse, score, time_span, tokens
-
-from packs_fixture import NOW, RecordingContext, make_context
 
 FILES = {
     "Documents/lease.pdf": 11,

@@ -11,11 +11,11 @@ from reportlab.pdfgen.canvas import Canvas
 from edge_agent.errors import ToolError
 from edge_agent.toolpacks import reading
 from edge_agent.toolpacks.documents import (
-    TOOLS,
     document_length,
     rank_sentences,
     read_document,
     search_document,
+    search_in_files,
     split_sentences,
     summarize_document,
 )
@@ -135,7 +135,8 @@ def test_search_document(ctx: RecordingContext) -> None:
         search_document.call({"text": " ", "file": "lease"}, ctx)
 
 
-TEXT = """The harbour of Lisbon was rebuilt after the earthquake. Fishing boats returned to the harbour in spring.
+TEXT = """The harbour of Lisbon was rebuilt after the earthquake.
+Fishing boats returned to the harbour in spring.
 Boats from Porto brought timber for the harbour of Lisbon. My aunt prefers green tea over coffee.
 The rebuilt harbour of Lisbon opened to boats in spring. Rain is expected elsewhere tomorrow evening."""
 
@@ -162,9 +163,14 @@ def test_ranking_edges() -> None:
     ]
 
 
-def test_every_copied_example_argument_is_in_its_sentence() -> None:
-    for each in TOOLS:
-        assert len(each.examples) >= 2
-        for example in each.examples:
-            assert all(value in example.text for value in example.arguments.values()), example
-            each.bind(example.arguments)
+def test_search_in_files(ctx: RecordingContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ctx.home / "Notes").mkdir()
+    (ctx.home / "Notes/a.md").write_text("The deposit\nis paid.")
+    (ctx.home / "bad.pdf").write_bytes(b"no")
+    found = search_in_files.call({"text": "the deposit is"}, ctx)
+    assert found.data["files"] == ["~/Documents/lease.pdf", "~/Notes/a.md"]
+    assert found.text.endswith(" 1 could not be read.")
+    assert search_in_files.call({"text": "deposit", "where": "notes"}, ctx).data["files"] == ["~/Notes/a.md"]
+    assert search_in_files.call({"text": "zebra", "where": "notes"}, ctx).text == "No file contains “zebra”."
+    monkeypatch.setattr("edge_agent.toolpacks.documents._SEARCH_S", -1.0)
+    assert "stopped at its limit" in search_in_files.call({"text": "deposit"}, ctx).text

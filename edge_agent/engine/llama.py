@@ -30,7 +30,11 @@ _BATCH = 512
 #: rows of logits kept per pass; bounds the output part of the compute buffer (vocabulary x 4 bytes each)
 _OUTPUTS = 8
 _SEQUENCES = 8
-_FTYPES = {"q4_0": lc.LLAMA_FTYPE_MOSTLY_Q4_0, "q4_1": lc.LLAMA_FTYPE_MOSTLY_Q4_1, "q8_0": lc.LLAMA_FTYPE_MOSTLY_Q8_0}
+_FTYPES = {
+    "q4_0": lc.LLAMA_FTYPE_MOSTLY_Q4_0,
+    "q4_1": lc.LLAMA_FTYPE_MOSTLY_Q4_1,
+    "q8_0": lc.LLAMA_FTYPE_MOSTLY_Q8_0,
+}
 
 #: Which matrix kernels to use: llama.cpp's own choice; interleaved 4-bit weights but no AMX; or none of either.
 Kernels = Literal["auto", "repack", "plain"]
@@ -119,8 +123,10 @@ class LlamaEngine:
         self._context = lc.llama_init_from_model(self._model, options)
         if not self._context:
             self.close()
-            raise EngineError(f"{path}: llama.cpp cannot allocate {options.n_ctx} tokens of context: {_why()}",
-                              hint="edge-agent config set context_tokens 2048")
+            raise EngineError(
+                f"{path}: llama.cpp cannot allocate {options.n_ctx} tokens of context: {_why()}",
+                hint="edge-agent config set context_tokens 2048",
+            )
         self._memory = lc.llama_get_memory(self._context)
         self._batch = lc.llama_batch_init(_BATCH, 0, 1)
         size = int(lc.llama_vocab_n_tokens(self._vocab))
@@ -168,7 +174,7 @@ class LlamaEngine:
                 mark = b"\xff" if lc.llama_vocab_get_attr(self._vocab, token) & control else b""
                 pieces.append(mark + self._piece(token, special=True))
             function = ctypes.cast(lc.llama_cpp._lib.llama_tokenize, ctypes.c_void_p).value
-            self._guidance = LLTokenizer.from_llamacpp(
+            self._guidance = LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]
                 tokens=pieces,
                 vocab_ptr=self._vocab,
                 tokenize_fptr=function,

@@ -136,8 +136,7 @@ def compile_schema(
     except RecursionError:
         raise SchemaError(f"{name}: the schema is too deep to be a grammar") from None
     root = compiler.slug
-    compiler.rules = {root: node, **compiler.rules}
-    compiler.notes = {root: name, **compiler.notes}
+    compiler.rules[root] = node
     rules = tidy(compiler.rules, root)
     if rules[root] == NOTHING:
         raise SchemaError(f"{name}: no value can satisfy this schema")
@@ -152,8 +151,8 @@ class Compiler:
     def __init__(self, document: Any, name: str, copies: Mapping[str, Node | None], closed: bool) -> None:
         self.document, self.name, self.copies, self.closed = document, name, copies, closed
         self.slug = slug(name)
-        self.rules: dict[str, Node] = {}
-        self.notes: dict[str, str] = {}
+        self.rules: dict[str, Node] = {self.slug: EMPTY}  # holds the place of the root
+        self.notes: dict[str, str] = {self.slug: name}
         self.report: list[Relaxation] = []
         self.impossible: list[str] = []
         self._refs: dict[str, str] = {}

@@ -6,20 +6,31 @@ The summary is extractive: it picks sentences of the document and changes none o
 from __future__ import annotations
 
 import re
+import time
+from pathlib import Path
 from typing import Annotated
 
 from ..errors import ToolError
 from ..tools import Effect, Example, ToolResult, copied, tool
 from ..workspace import Context
 from . import finding, reading
+from .filewords import KINDS, extension_of
 
 _SHOWN = 4_000  # characters of a document that one answer shows
 _SENTENCES = 2_000  # most sentences ranked: the similarity matrix then has 16 MB
+_SEARCH_S = 15.0  # longest that a search through files may take
+_SEARCHED = (
+    KINDS["text"] | KINDS["document"] | {"csv", "tsv", "json", "html", "xml", "py", "toml", "yaml"}
+) - {"doc", "rtf", "pages"}
 #: Words too common to say what a sentence is about.
 _COMMON = frozenset(
-    """a about after all also an and any are as at be been but by can did do for from had has have he her his how i
-    if in into is it its may more most no not of on one or other our out she should so some such than that the their
-    them then there these they this to up was we were what when which who will with would you your""".split()
+    re.findall(
+        r"\w+",
+        """a about after all also an and any are as at be been but by can did do for from had has have he
+    her his how i if in into is it its may more most no not of on one or other our out she should so
+    some such than that the their them then there these they this to up was we were what when which
+    who will with would you your""",
+    )
 )
 
 
@@ -101,13 +112,11 @@ def search_document(
     """
     document = reading.read(ctx, finding.one(ctx, file))
     shown = ctx.shown(document.path)
-    wanted = r"\s+".join(map(re.escape, text.split()))
-    if not wanted:
-        raise ToolError("search_document: there is no text to look for")
+    wanted = _pattern(text)
     hits = [
         {"page": number, "text": " ".join(page[max(0, hit.start() - 80) : hit.end() + 80].split())}
         for number, page in enumerate(document.pages, 1)
-        for hit in re.finditer(wanted, page, re.IGNORECASE)
+        for hit in wanted.finditer(page)
     ]
     if not hits:
         return ToolResult(f"{shown} does not mention “{text}”.", {"path": shown, "hits": []})
@@ -116,6 +125,44 @@ def search_document(
     rest = [f"and {len(hits) - 10} more"] if len(hits) > 10 else []
     said = "\n".join([f"{shown} mentions “{text}” {many}:", *lines, *rest])
     return ToolResult(said, {"path": shown, "hits": hits[:100]})
+
+
+@tool(
+    effect=Effect.READ,
+    pack="documents",
+    examples=(
+        Example("Which files mention the plumber?", {"text": "the plumber"}),
+        Example(
+            "search inside my documents for passport number",
+            {"text": "passport number", "where": "my documents"},
+        ),
+        Example("find the file that contains project orion", {"text": "project orion"}),
+    ),
+)
+def search_in_files(
+    ctx: Context, text: Annotated[str, copied("text")], where: Annotated[str, copied("path")] = "home"
+) -> ToolResult:
+    """Find which files contain some words inside them.
+
+    Args:
+        text: The words inside the file.
+        where: Folder to look in.
+    """
+    wanted, deadline = _pattern(text), time.monotonic() + _SEARCH_S
+    seen = finding.walk(finding.folder(ctx, where), skip=ctx.data)
+    hits, unread, complete = list[Path](), 0, seen.complete
+    for path in (e.path for e in seen.entries if not e.folder and extension_of(e.path) in _SEARCHED):
+        if complete and (complete := time.monotonic() < deadline):
+            try:
+                hits += [path] if wanted.search(reading.read(ctx, path).text) else []
+            except ToolError:
+                unread += 1
+    note = f" {unread} could not be read." if unread else ""
+    note += "" if complete else " The search stopped at its limit; there may be more."
+    data = {"files": [ctx.shown(path) for path in hits[:200]]}
+    if not hits:
+        return ToolResult(f"No file contains “{text}”.{note}", data)
+    return ToolResult(f"“{text}” is in {finding.listing(ctx, hits, 10)}.{note}", data)
 
 
 @tool(
@@ -182,10 +229,16 @@ def rank_sentences(sentences: list[str], most: int = 5) -> list[int]:
     return sorted(int(index) for index in best)
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    if not text.strip():
+        raise ToolError("there is no text to look for")
+    return re.compile(r"\s+".join(map(re.escape, text.split())), re.IGNORECASE)
+
+
 def _excerpt(title: str, text: str, data: dict[str, float]) -> ToolResult:
     shown = text[:_SHOWN].rstrip()
     rest = "" if len(text) <= _SHOWN else f"\n… ({_SHOWN:,} of {len(text):,} characters shown)"
     return ToolResult(f"{title}:\n{shown}{rest}", {"path": title, "text": text[:20_000], **data})
 
 
-TOOLS = (read_document, summarize_document, search_document, document_length)
+TOOLS = (read_document, summarize_document, search_document, search_in_files, document_length)

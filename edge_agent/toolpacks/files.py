@@ -1,7 +1,7 @@
 """Files and folders: find, read, copy, move, rename, delete to the trash, zip.
 
-A file is named the way people do ("the lease pdf", "all the photos in downloads"); see `finding`. Every change
-goes through the context, so it can be undone, and nothing is ever overwritten.
+A file is named the way people do ("the lease pdf", "all the photos in downloads"); see `finding`. Every
+change goes through the context, so it can be undone, and nothing is ever overwritten.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import ToolError
 from ..tools import Effect, Example, ToolResult, copied, tool
 from ..workspace import Context, unused
 from . import finding, reading, zipping
-from .filewords import KINDS, extension_of, time_span
+from .filewords import KINDS, extension_of, known, time_span
 
 _SHOWN = 20  # files listed in one answer
 #: What a desktop may run when it is "opened".
@@ -37,7 +37,10 @@ Phrase = Annotated[str, copied("path")]
     examples=(
         Example("Find my tax return", {"name": "tax return"}),
         Example("which photos did I save last week", {"kind": "photo", "when": "last week"}),
-        Example("look for invoice files in documents", {"name": "invoice", "where": "documents"}),
+        Example(
+            "look for invoice spreadsheets in documents",
+            {"name": "invoice", "kind": "spreadsheet", "where": "documents"},
+        ),
         Example("Where did I put the hotel booking pdf?", {"name": "hotel booking", "kind": "pdf"}),
     ),
 )
@@ -71,53 +74,6 @@ def find_files(
             f"Found no file{f' for {what}' if what else ''}.{near}{_cut(found.complete)}", {"files": []}
         )
     return _listed(ctx, f"Found {_count(paths)}", paths, found.complete)
-
-
-@tool(
-    effect=Effect.READ,
-    pack="files",
-    examples=(
-        Example("Which files mention the plumber?", {"text": "the plumber"}),
-        Example(
-            "search inside my notes for passport number", {"text": "passport number", "where": "my notes"}
-        ),
-        Example("find the file that contains project orion", {"text": "project orion"}),
-    ),
-)
-def search_in_files(ctx: Context, text: Annotated[str, copied("text")], where: Phrase = "") -> ToolResult:
-    """Find files that contain some words inside them.
-
-    Args:
-        text: The words inside the file.
-        where: Folder to look in.
-    """
-    if not text.strip():
-        raise ToolError("search_in_files: there is no text to look for")
-    seen = finding.walk(finding.folder(ctx, where) if where else ctx.home.resolve(), skip=ctx.data)
-    readable = KINDS["text"] | {
-        "csv",
-        "tsv",
-        "json",
-        "html",
-        "xml",
-        "ics",
-        "vcf",
-        "eml",
-        "py",
-        "toml",
-        "yaml",
-    }
-    wanted = re.compile(r"\s+".join(map(re.escape, text.split())), re.IGNORECASE)
-    hits: list[Path] = []
-    for entry in seen.entries:
-        if entry.folder or extension_of(entry.path) not in readable or entry.path.stat().st_size > 5_000_000:
-            continue
-        if wanted.search(entry.path.read_text(encoding="utf-8", errors="replace")):
-            hits.append(entry.path)
-    note = " PDF and Word documents are not searched." + _cut(seen.complete)
-    if not hits:
-        return ToolResult(f"No text file contains “{text}”.{note}", {"files": []})
-    return _listed(ctx, f"“{text}” is in {_count(hits)}", hits, seen.complete)
 
 
 @tool(
@@ -197,7 +153,7 @@ def folder_size(ctx: Context, folder: Phrase = "home") -> ToolResult:
     examples=(
         Example("What are the biggest files in downloads?", {"folder": "downloads"}),
         Example("find the largest video", {"kind": "video"}),
-        Example("which files take up the most space"),
+        Example("biggest songs in Music", {"folder": "Music", "kind": "audio"}),
     ),
 )
 def largest_files(ctx: Context, folder: Phrase = "home", kind: finding.Kind = "file") -> ToolResult:
@@ -216,7 +172,7 @@ def largest_files(ctx: Context, folder: Phrase = "home", kind: finding.Kind = "f
     examples=(
         Example("What did I download last? Check downloads", {"folder": "downloads"}),
         Example("show my most recent photos", {"kind": "photo"}),
-        Example("newest files in the Work folder", {"folder": "Work"}),
+        Example("newest pdfs in the Work folder", {"folder": "Work", "kind": "pdf"}),
     ),
 )
 def newest_files(ctx: Context, folder: Phrase = "home", kind: finding.Kind = "file") -> ToolResult:
@@ -244,7 +200,7 @@ def open_file(ctx: Context, file: Phrase) -> ToolResult:
     Args:
         file: Which file or folder.
     """
-    path = finding.known(ctx, file) or finding.one(ctx, file, "any")
+    path = known(ctx, file) or finding.one(ctx, file, "any")
     if path.is_file() and (extension_of(path) in _PROGRAMS or _starts(path) in (b"#!", b"MZ", b"\x7fE")):
         raise ToolError(f"{ctx.shown(path)} is a program; opening it could run it", hint="start it yourself")
     ctx.host.open(str(path))
@@ -388,7 +344,8 @@ def zip_files(ctx: Context, file: Phrase, name: Phrase = "") -> ToolResult:
     target = unused(first.parent / f"{stem}.zip")
     data, count = zipping.pack(ctx, paths)
     ctx.write(target, data)
-    text = f"Packed {_said(ctx, paths)} into {ctx.shown(target)} ({count} file{'s' * (count != 1)}, {size(len(data))})."
+    held = f"{count} file{'s' * (count != 1)}, {size(len(data))}"
+    text = f"Packed {_said(ctx, paths)} into {ctx.shown(target)} ({held})."
     return ToolResult(text, {"path": ctx.shown(target), "bytes": len(data), "files": count})
 
 
@@ -464,14 +421,14 @@ def _first(ctx: Context, folder: str, kind: str, title: str, key: Callable[[Path
 
 
 def _listed(ctx: Context, title: str, paths: Sequence[Path], complete: bool) -> ToolResult:
-    files = []
-    for path in paths[:200]:
-        status = path.stat()
-        changed = datetime.fromtimestamp(status.st_mtime, ctx.now.tzinfo)
-        files.append(
-            {"path": ctx.shown(path), "bytes": status.st_size, "changed": changed.isoformat("T", "minutes")}
-        )
-    lines = [f"{f['path']} ({size(float(f['bytes']))}, {str(f['changed'])[:10]})" for f in files[:_SHOWN]]
+    stats = [(ctx.shown(path), path.stat()) for path in paths[:200]]
+    days = [f"{datetime.fromtimestamp(stat.st_mtime, ctx.now.tzinfo):%Y-%m-%d}" for _, stat in stats]
+    files = [
+        {"path": shown, "bytes": stat.st_size, "changed": day}
+        for (shown, stat), day in zip(stats, days, strict=True)
+    ]
+    lines = [f"{shown} ({size(stat.st_size)}, {day})" for (shown, stat), day in zip(stats, days, strict=True)]
+    lines = lines[:_SHOWN]
     rest = [f"and {len(paths) - _SHOWN} more"] if len(paths) > _SHOWN else []
     return ToolResult("\n".join([f"{title}:", *lines, *rest]) + _cut(complete), {"files": files})
 
@@ -501,15 +458,6 @@ def _starts(path: Path) -> bytes:
 
 
 TOOLS = (
-    *(
-        find_files,
-        search_in_files,
-        list_folder,
-        read_file,
-        folder_size,
-        largest_files,
-        newest_files,
-        open_file,
-    ),
+    *(find_files, list_folder, read_file, folder_size, largest_files, newest_files, open_file),
     *(copy_file, move_file, rename_file, create_folder, trash_file, zip_files, unzip_file),
 )

@@ -88,7 +88,7 @@ class Phrase:
     """A person's words for files, taken apart.
 
     words: what names it. under: words of a folder it lies in. place: a known folder it lies in.
-    span: [since, until) of its modification time. dated: words of that span which a name may hold too ("2023").
+    span: [since, until) of its last change. dated: words of that span which a name may hold too ("2023").
     order: superlative, or "". plural: several are meant.
     """
 

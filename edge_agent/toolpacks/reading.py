@@ -31,7 +31,7 @@ class Document:
 
 
 def read(ctx: Context, path: Path) -> Document:
-    """Reads a document. Raises ToolError naming the file if it is too large, locked, damaged or without text."""
+    """Reads a document. Raises ToolError naming the file if it is too large, locked, damaged or textless."""
     shown = ctx.shown(path)
     try:
         size = path.stat().st_size

@@ -23,7 +23,7 @@ MAX_RATIO = 200  # unpacked to packed size, of archives above 10 MB
 
 
 def pack(ctx: Context, paths: Iterable[Path]) -> tuple[bytes, int]:
-    """A zip of files and folders (hidden files and links inside folders left out), and how many files it holds.
+    """A zip of files and folders (without hidden files and links inside folders), and its count of files.
 
     Raises ToolError above 500 MB or 10,000 files, or for a file that cannot be read.
     """
@@ -43,7 +43,7 @@ def pack(ctx: Context, paths: Iterable[Path]) -> tuple[bytes, int]:
 
 
 def unpack(ctx: Context, source: Path, target: Path) -> int:
-    """Unpacks into the new folder `target`, and returns how many files. Raises ToolError, see the module's head."""
+    """Unpacks into the new folder `target`; returns how many files. Raises ToolError (see above)."""
     shown = ctx.shown(source)
     try:
         with zipfile.ZipFile(source) as archive:

