@@ -62,6 +62,7 @@ class Settings:
     retention_days: int = _setting(90, "days a ledger row is kept; 0: for ever")
     price_per_kwh: float = _setting(0.0, "electricity tariff per kWh for cost figures; 0: unknown")
     timezone: str = _setting("", "IANA time zone; empty: the system's")
+    currency_rates: tuple[str, ...] = _setting((), "rates for converting money, as USD=1,EUR=1.08; empty: none known")
     calendar_dir: str = _setting(".calendars/personal", "iCalendar folder (vdir) of events")
     tasks_dir: str = _setting(".calendars/tasks", "iCalendar folder (vdir) of to-dos, reminders and timers")
     contacts_dir: str = _setting(".contacts", "vCard folder")
@@ -71,11 +72,8 @@ class Settings:
 
     def pack_settings(self) -> dict[str, Any]:
         """The part that tools see, without anything private to the runtime."""
-        return {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name.endswith("_dir") or f.name == "timezone"
-        }
+        seen = [f.name for f in fields(self) if f.name.endswith("_dir")] + ["timezone", "currency_rates"]
+        return {name: getattr(self, name) for name in seen}
 
 
 def load(path: Path | None = None) -> Settings:

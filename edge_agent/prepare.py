@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from . import gguf
 from .download import exclusive, hash_file, land, require_space, storage_errors
-from .errors import EdgeAgentError
+from .errors import EdgeAgentError, EngineError
 from .models import ModelFile, Store
 from .workspace import write_atomic
 
@@ -45,11 +45,15 @@ class Speed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One format on this machine. request_s: time of a request of 400 prompt and 30 generated tokens."""
+    """One format on this machine. request_s: time of a request of 400 prompt and 30 generated tokens.
+
+    kernels: the fastest set of matrix kernels that ran at all (see `engine.llama`).
+    """
 
     prompt_tok_s: float
     generate_tok_s: float
     request_s: float
+    kernels: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,11 @@ class Prepared:
     measurements: Mapping[str, Measurement]
     sha256: str
     failures: Mapping[str, str]
+
+    @property
+    def kernels(self) -> str:
+        """What the engine is to be loaded with."""
+        return self.measurements[self.format].kernels
 
 
 def find(store: Store, model: ModelFile) -> Prepared | None:
@@ -87,7 +96,7 @@ def prepare(
     *,
     formats: Sequence[str] = ("q4_0", "q8_0"),
     quantize: Callable[[Path, Path, str], None] | None = None,
-    measure: Callable[[Path], Speed] | None = None,
+    measure: Callable[[Path, str], Speed | None] | None = None,
     progress: Callable[[str], None] | None = None,
     again: bool = False,
 ) -> Prepared:
@@ -97,7 +106,8 @@ def prepare(
     this CPU with the same formats, it returns at once, unless `again`.
 
     Args:
-        quantize: (source, target, format) -> None; measure: path -> Speed. Default: llama.cpp.
+        quantize: (source, target, format) -> None; measure: (path, kernels) -> Speed, or None when those
+            kernels do not run here. Default: llama.cpp, measured in a child process, which may crash.
         progress: called with one line before each step.
 
     Raises:
@@ -107,7 +117,7 @@ def prepare(
     if quantize is None or measure is None:
         from .engine import llama
 
-        quantize, measure = quantize or llama.quantize, measure or llama.measure_speed
+        quantize, measure = quantize or llama.quantize, measure or llama.probe
     say = progress or (lambda _: None)
     folder = store.root / "prepared"
     record = folder / f"{model.sha256}.json"
@@ -131,12 +141,12 @@ def _compete(
     model: ModelFile,
     formats: Sequence[str],
     quantize: Callable[[Path, Path, str], None],
-    measure: Callable[[Path], Speed],
+    measure: Callable[[Path, str], Speed | None],
     say: Callable[[str], None],
 ) -> Prepared:
     header = gguf.check(model.path)
     say(f"measuring {AS_SHIPPED} ({header.quantisation})")
-    measurements, failures = {AS_SHIPPED: _timed(measure(model.path))}, {}
+    measurements, failures = {AS_SHIPPED: _timed(measure, model.path, header.quantisation.lower())}, {}
     best, best_file, to_beat_s = AS_SHIPPED, model.path, measurements[AS_SHIPPED].request_s * (1 - MARGIN)
     for name in formats:
         if name == header.quantisation.lower():
@@ -149,7 +159,7 @@ def _compete(
             quantize(model.path, candidate, name)
             gguf.check(candidate)
             say(f"measuring {name}")
-            measurements[name] = _timed(measure(candidate))
+            measurements[name] = _timed(measure, candidate, name)
         except EdgeAgentError as error:
             failures[name] = error.message
             candidate.unlink(missing_ok=True)
@@ -180,9 +190,21 @@ def cpu_name() -> str:
     return f"{platform.machine()} {name}".strip()
 
 
-def _timed(speed: Speed) -> Measurement:
+def _timed(measure: Callable[[Path, str], Speed | None], path: Path, quantisation: str) -> Measurement:
+    """llama.cpp's own choice of kernels, or where that crashes, the fastest of the others.
+
+    Raises EngineError when nothing runs."""
+    choices = [["auto"], ["repack", "plain"] if quantisation == "q4_0" else ["plain"]]
+    for kernels in choices:
+        ran = [(name, speed) for name in kernels if (speed := measure(path, name))]
+        if ran:
+            return min((_measurement(name, speed) for name, speed in ran), key=lambda m: m.request_s)
+    raise EngineError(f"{path} does not run on this CPU", hint="edge-agent doctor --report")
+
+
+def _measurement(kernels: str, speed: Speed) -> Measurement:
     seconds = PROMPT_TOKENS / speed.prompt_tok_s + GENERATED_TOKENS / speed.generate_tok_s
-    return Measurement(speed.prompt_tok_s, speed.generate_tok_s, seconds)
+    return Measurement(speed.prompt_tok_s, speed.generate_tok_s, seconds, kernels)
 
 
 def _as_json(prepared: Prepared) -> dict[str, Any]:

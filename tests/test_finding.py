@@ -79,6 +79,7 @@ def age_in(path: Path, days: float) -> None:
         ("latest photo", "Downloads/holiday.jpg"),
         ("the zip", "Downloads/setup.zip"),
         ("all hands", "Desktop/all hands.md"),
+        ("the hand", "Desktop/all hands.md"),
         ("picture in Rome", "Pictures/Rome/colosseum.jpg"),
         ('"budget.xlsx"', "Documents/budget.xlsx"),
     ],
@@ -191,9 +192,7 @@ def test_a_walk_reports_its_limit(ctx: RecordingContext) -> None:
 
 def test_scores_order_names_as_documented() -> None:
     words = tokens("lease")
-    order = [
-        score(words, name) for name in ("lease.pdf", "lease-old.pdf", "leases-old-copy.pdf", "sublease.pdf")
-    ]
+    order = [score(words, name) for name in ("lease.pdf", "lease-old.pdf", "leases-old-copy.pdf", "sublease.pdf")]
     assert order == sorted(order, reverse=True)
     assert len(set(order)) == 4
     assert score(tokens("lease car"), "lease.pdf") == 0

@@ -41,7 +41,13 @@ _decimals = st.decimals(-200, 200, places=3) | st.decimals(-2, 2, places=1) | st
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.none() | _decimals, st.none() | _decimals, st.booleans(), st.booleans(), st.lists(_decimals, min_size=8, max_size=8))
+@given(
+    st.none() | _decimals,
+    st.none() | _decimals,
+    st.booleans(),
+    st.booleans(),
+    st.lists(_decimals, min_size=8, max_size=8),
+)
 def test_decimals(
     low: Decimal | None, high: Decimal | None, open_low: bool, open_high: bool, values: list[Decimal]
 ) -> None:
@@ -51,16 +57,18 @@ def test_decimals(
         above = low is None or value > low or (value == low and not open_low)
         return above and (high is None or value < high or (value == high and not open_high))
 
-    near = [bound + step for bound in (low, high) if bound is not None for step in (Decimal("-0.001"), 0, Decimal("0.0001"))]
+    steps = [Decimal("-0.001"), Decimal(0), Decimal("0.0001")]
+    near = [bound + step for bound in (low, high) if bound is not None for step in steps]
+    matcher = None if node == NOTHING else _matcher(node)
     for value in [*values, *near]:
-        for text in {f"{value:f}", f"{value.normalize():f}", f"{value:f}" + ("0" if value % 1 else ".0")[: 2 * ("." in f"{value:f}" or 9)]}:
-            if re.fullmatch(r"-?\d+(\.\d+)?", text):
-                assert (node != NOTHING and _matcher(node).accepts(text)) == inside(Decimal(text)), text
+        short = f"{value.normalize():f}"
+        for text in (f"{value:f}", short, short + "0" if "." in short else short + ".0"):
+            assert (matcher is not None and matcher.accepts(text)) == inside(value), text
 
 
 PATTERNS = [
     "abc", "^abc", "abc$", "^abc$", "a|b", "^(a|bc)+$", "^a|b$", "^(?:a|b)*?c$", "^[a-c]{2}$", "^[^a]$", "a.c", "^\\d+$",
-    "^\\w+\\s?\\w*$", "^\\S+$", "^a{2,}$", "^(a?)*$", "^(a?b?)+$", "^(a*)*b$", "^\\x61\\u0062$", "^[\\w-]+$", "^[]a]$"[:0] or "^$",
+    "^\\w+\\s?\\w*$", "^\\S+$", "^a{2,}$", "^(a?)*$", "^(a?b?)+$", "^(a*)*b$", "^\\x61\\u0062$", "^[\\w-]+$", "^$",
     "^a\\.b$", "(^a$)|(^b$)", "^(a|)$", "^[a\\]]$", "^a{0}$", "^(?P<n>a)b$", "^[+-]?\\d{1,3}(,\\d{3})*$", "", "^", "$",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.errors import GrammarError
-from edge_agent.grammar import TextMatcher, compile_schema, library, parse_gbnf, pretty, to_gbnf
+from edge_agent.grammar import TextMatcher, compile_schema, grammar_file, parse_gbnf, pretty, to_gbnf
 from edge_agent.grammar.gbnf import parse_loosely
 from edge_agent.grammar.ir import Chars, Grammar, Lit, Node, alt, repeat, seq
 from edge_agent.grammar.lint import check
@@ -59,7 +59,9 @@ def test_refused_with_its_place(text: str, line: int, column: int, message: str)
 
 def test_unused_rules_are_a_warning() -> None:
     grammar, places = parse_loosely('root ::= "a"\n\nspare ::= "b"\n')
-    assert [(warning.message, warning.line) for warning in check(grammar, places)] == [("rule 'spare' is never used", 3)]
+    assert [(warning.message, warning.line) for warning in check(grammar, places)] == [
+        ("rule 'spare' is never used", 3)
+    ]
 
 
 def test_too_long_is_an_error() -> None:
@@ -71,7 +73,6 @@ def test_reading_understands_the_notation() -> None:
     text = 'root ::= ("a" | [^b-d\\x5D] | . "\\u00e9\\n")? x{2} x{1,} x{0,3} # end\nx ::=\n  "\\"" | # first\n  [-+]\n'
     x = alt(Lit('"'), Chars(((45, 45), (43, 43))))
     assert dict(parse_gbnf(text).rules)["x"] == x
-    assert TextMatcher(parse_gbnf(text)).accepts('Xé\n""-'[1:])is False
     assert TextMatcher(parse_gbnf(text)).accepts('Xé\n+"-"')
     assert TextMatcher(parse_gbnf(text)).accepts('a""""')
     assert not TextMatcher(parse_gbnf(text)).accepts('b"""')
@@ -79,9 +80,7 @@ def test_reading_understands_the_notation() -> None:
 
 def test_pretty_keeps_comments_and_meaning() -> None:
     text = '# Two rules.\nroot::=long-name   "x"\n  | "y"\n# The second.\nlong-name ::= "a"\n'
-    assert pretty(text) == (
-        '# Two rules.\nroot      ::= long-name "x" | "y"\n# The second.\nlong-name ::= "a"\n'
-    )
+    assert pretty(text) == ('# Two rules.\nroot      ::= long-name "x" | "y"\n# The second.\nlong-name ::= "a"\n')
     assert pretty(pretty(text)) == pretty(text)
 
 
@@ -98,9 +97,11 @@ def _nodes() -> st.SearchStrategy[Node]:
     leaves: st.SearchStrategy[Node] = texts.map(Lit) | st.builds(Chars, ranges, st.booleans())
     return st.recursive(
         leaves,
-        lambda inner: st.lists(inner, min_size=2, max_size=3).map(lambda items: seq(*items))
-        | st.lists(inner, min_size=2, max_size=3).map(lambda items: alt(*items))
-        | st.tuples(inner, st.integers(0, 2), st.integers(2, 4)).map(lambda item: repeat(*item)),
+        lambda inner: (
+            st.lists(inner, min_size=2, max_size=3).map(lambda items: seq(*items))
+            | st.lists(inner, min_size=2, max_size=3).map(lambda items: alt(*items))
+            | st.tuples(inner, st.integers(0, 2), st.integers(2, 4)).map(lambda item: repeat(*item))
+        ),
         max_leaves=8,
     )
 
@@ -130,14 +131,14 @@ LIBRARY: dict[str, tuple[list[str], list[str]]] = {
 @pytest.mark.parametrize("name", FILES)
 def test_library_file(name: str) -> None:
     good, bad = LIBRARY[name]
-    matcher = TextMatcher(library(name))
+    matcher = TextMatcher(grammar_file(name))
     assert [text for text in good if not matcher.accepts(text)] == []
     assert [text for text in bad if matcher.accepts(text)] == []
 
 
 def test_unknown_library_file() -> None:
     with pytest.raises(GrammarError, match="no grammar named 'nope'"):
-        library("nope")
+        grammar_file("nope")
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_llama_cpp_reads_what_is_written(vocabulary: Any) -> None:
     from test_grammar_schema import RELAXED, TABLE
 
     llama, vocab, _ = vocabulary
-    texts = [to_gbnf(library(name)) for name in FILES]
+    texts = [to_gbnf(grammar_file(name)) for name in FILES]
     texts += [compile_schema(row[0]).gbnf for row in [*TABLE, *RELAXED]]
     for text in texts:
         sampler = llama.llama_sampler_init_grammar(vocab, text.encode(), b"root")

@@ -23,7 +23,11 @@ SPLITS: list[tuple[str, list[str], list[str]]] = [
     ('root ::= [0-9]+ tail\ntail ::= "0" | "<" root ">"', ["10", "1000", "1<20>"], ["0", "1"]),
     ('root ::= "[" (root ("," root)*)? "]" | [0-9]{1,3}', ["[]", "[1,[22,333]]", "12"], ["[1,]", "1234", "[12"]),
     ('root ::= "{" item* "}"\nitem ::= "x" | "xy" | "y" root', ["{xyx}", "{xyy{}}", "{}"], ["{yy}", "{xy"]),
-    ('root ::= "\\"" c* "\\"" | "[" root? "]"\nc ::= [^"\\\\] | "\\\\" ["\\\\]', ['["a\\""]', '"\\\\"', "[]"], ['"\\"']),
+    (
+        'root ::= "\\"" c* "\\"" | "[" root? "]"\nc ::= [^"\\\\] | "\\\\" ["\\\\]',
+        ['["a\\""]', '"\\\\"', "[]"],
+        ['"\\"'],
+    ),
     ('root ::= "" | "(" root ")" root', ["", "()()", "(())"], ["(", "())"]),
 ]
 
@@ -51,10 +55,12 @@ def _regex(node: Node) -> str:
 
 _nodes = st.recursive(
     st.sampled_from([Lit("a"), Lit("ab"), Lit(","), Lit('"'), Lit('"a"'), Chars(((97, 99),)), Lit("1")]),
-    lambda inner: st.lists(inner, min_size=2, max_size=3).map(lambda items: seq(*items))
-    | st.lists(inner, min_size=2, max_size=3).map(lambda items: alt(*items))
-    | inner.map(optional)
-    | st.tuples(inner, st.integers(0, 1), st.integers(1, 3)).map(lambda item: repeat(*item)),
+    lambda inner: (
+        st.lists(inner, min_size=2, max_size=3).map(lambda items: seq(*items))
+        | st.lists(inner, min_size=2, max_size=3).map(lambda items: alt(*items))
+        | inner.map(optional)
+        | st.tuples(inner, st.integers(0, 1), st.integers(1, 3)).map(lambda item: repeat(*item))
+    ),
     max_leaves=7,
 )
 

@@ -39,7 +39,11 @@ CIRCLE = {
 }
 VEHICLE = {
     "oneOf": [
-        {"type": "object", "properties": {"kind": {"const": "car"}, "doors": {"type": "integer"}}, "required": ["kind"]},
+        {
+            "type": "object",
+            "properties": {"kind": {"const": "car"}, "doors": {"type": "integer"}},
+            "required": ["kind"],
+        },
         {"type": "object", "properties": {"kind": {"const": "bike"}}, "required": ["kind"]},
     ]
 }
@@ -289,7 +293,9 @@ _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 @st.composite
 def _schemas(draw: st.DrawFn, depth: int = 2) -> tuple[Any, st.SearchStrategy[Any]]:
     """A schema together with the values it allows."""
-    kind = draw(st.sampled_from(["integer", "string", "boolean", "null", "enum"] + ["object", "array", "anyOf"] * (depth > 0)))
+    kind = draw(
+        st.sampled_from(["integer", "string", "boolean", "null", "enum"] + ["object", "array", "anyOf"] * (depth > 0))
+    )
     match kind:
         case "integer":
             low = draw(st.none() | st.integers(-2000, 2000))

@@ -45,7 +45,7 @@ class Bench:
     def quantize(self, source: Path, target: Path, name: str) -> None:
         write(target, build(fill={"q4_0": 4, "q8_0": 8}[name]))
 
-    def measure(self, path: Path) -> Speed:
+    def measure(self, path: Path, kernels: str) -> Speed:
         name = {1: "shipped", 4: "q4_0", 8: "q8_0"}[path.read_bytes()[-1]]
         self.measured.append(name)
         speed = self.speeds[name]
@@ -176,7 +176,7 @@ def test_a_read_only_store(store: Store, model: ModelFile) -> None:
         raise OSError(30, "Read-only file system", "somewhere")
 
     with pytest.raises(StoreError, match="somewhere: Read-only file system"):
-        prepare.prepare(store, model, quantize=refuse, measure=lambda _: SLOW)
+        prepare.prepare(store, model, quantize=refuse, measure=lambda *_: SLOW)
 
 
 def test_a_second_process_is_told(store: Store, model: ModelFile) -> None:
@@ -215,3 +215,20 @@ def test_store_survives_kills() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["corrupt"] == 0
+
+
+def test_kernels_that_crash_here_are_not_used(store: Store, model: ModelFile) -> None:
+    def measure(path: Path, kernels: str) -> Speed | None:
+        return None if kernels == "auto" else Speed(900, 90) if kernels == "repack" else SLOW
+
+    prepared = prepare.prepare(store, model, quantize=Bench(SLOW).quantize, measure=measure)
+    assert (prepared.format, prepared.kernels) == ("q4_0", "repack")
+    assert prepared.measurements[prepare.AS_SHIPPED].kernels == "plain"
+    found = prepare.find(store, model)
+    assert found
+    assert found.kernels == "repack"
+
+
+def test_a_file_that_runs_with_no_kernels_is_an_error(store: Store, model: ModelFile) -> None:
+    with pytest.raises(EngineError, match="does not run on this CPU"):
+        prepare.prepare(store, model, quantize=Bench(SLOW).quantize, measure=lambda *_: None)

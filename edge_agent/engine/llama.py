@@ -99,6 +99,7 @@ class LlamaEngine:
         self._adapter: Any = None
         self._guidance: Any = None
         self._wanted_threads = threads
+        self._buffer = ctypes.create_string_buffer(256)
         gpu = bool(lc.llama_supports_gpu_offload()) and gpu_layers != 0
         parameters = lc.llama_model_default_params()
         parameters.n_gpu_layers = (999 if gpu_layers < 0 else gpu_layers) if gpu else 0
@@ -157,12 +158,12 @@ class LlamaEngine:
         return b"".join(self._piece(t) for t in tokens).decode(errors="replace")
 
     def _piece(self, token: int, *, special: bool = False) -> bytes:
-        buffer = ctypes.create_string_buffer(256)
-        size = lc.llama_token_to_piece(self._vocab, token, buffer, 256, 0, special)
+        buffer = self._buffer
+        size = lc.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
         if size < 0:
             buffer = ctypes.create_string_buffer(-size)
             size = lc.llama_token_to_piece(self._vocab, token, buffer, -size, 0, special)
-        return buffer.raw[:size]
+        return ctypes.string_at(buffer, size)
 
     def guidance_tokenizer(self) -> Any:
         if self._guidance is None:
@@ -327,7 +328,7 @@ class Speed(NamedTuple):
     generate_tok_s: float
 
 
-def probe(path: Path, kernels: Kernels, *, timeout_s: float = 120.0) -> Speed | None:
+def probe(path: Path, kernels: str, *, timeout_s: float = 120.0) -> Speed | None:
     """`measure_speed` in a child process; None when those kernels crash or hang on this CPU with this file."""
     command = [sys.executable, "-m", "edge_agent.engine.llama", str(path), kernels]
     try:

@@ -24,7 +24,8 @@ from .statistics import percentile, wilson
 from .world import load_world, materialise, observe
 
 if TYPE_CHECKING:
-    from ..agent import Agent, Result
+    from ..agent import Agent
+    from ..request import Result
 
 KINDS = ("single", "two_step", "missing", "impossible")
 

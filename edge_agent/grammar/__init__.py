@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .gbnf import parse_gbnf, pretty, to_gbnf
     from .ir import Grammar, Lit, Node, Ref, alt, assemble, optional, repeat, seq
-    from .library import library
+    from .library import grammar_file
     from .lint import check
     from .matcher import TextMatcher, TokenMatcher, accepts
     from .schema import Compiled, Relaxation, compile_schema
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "gbnf": ("parse_gbnf", "pretty", "to_gbnf"),
     "ir": ("Grammar", "Lit", "Node", "Ref", "alt", "assemble", "optional", "repeat", "seq"),
-    "library": ("library",),
+    "library": ("grammar_file",),
     "lint": ("check",),
     "matcher": ("TextMatcher", "TokenMatcher", "accepts"),
     "schema": ("Compiled", "Relaxation", "compile_schema"),
@@ -31,7 +31,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Compiled", "Grammar", "Lit", "Node", "Ref", "Relaxation", "TextMatcher", "TokenMatcher", "accepts", "alt",
-    "assemble", "check", "choices", "compile_schema", "library", "optional", "parse_gbnf", "pretty", "repeat",
+    "assemble", "check", "choices", "compile_schema", "grammar_file", "optional", "parse_gbnf", "pretty", "repeat",
     "seq", "to_gbnf", "word_spans",
 ]  # fmt: skip
 

@@ -34,9 +34,7 @@ def integers(low: int | None, high: int | None) -> Node:
     return alt(*options)
 
 
-def decimals(
-    low: Decimal | None, high: Decimal | None, *, open_low: bool = False, open_high: bool = False
-) -> Node:
+def decimals(low: Decimal | None, high: Decimal | None, *, open_low: bool = False, open_high: bool = False) -> Node:
     """Decimals between `low` and `high` (left out themselves when open), without exponent."""
     options: list[Node] = []
     if low is None or low < 0:
@@ -187,9 +185,7 @@ def _inside(low: str, high: str, open_low: bool, open_high: bool, room: int, fir
     a, b = low[:1] or "0", high[0]
     if a == b:
         return seq(Lit(a), _inside(low[1:], high[1:], open_low, open_high, room - 1, False))
-    middle = (
-        seq(_between(chr(ord(a) + 1), chr(ord(b) - 1)), _digits(room - 1)) if ord(b) - ord(a) > 1 else NOTHING
-    )
+    middle = seq(_between(chr(ord(a) + 1), chr(ord(b) - 1)), _digits(room - 1)) if ord(b) - ord(a) > 1 else NOTHING
     return alt(
         seq(Lit(a), _more(low[1:], open_low, room - 1)),
         middle,

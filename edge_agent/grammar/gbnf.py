@@ -58,7 +58,7 @@ def parse_gbnf(text: str, *, root: str = "root") -> Grammar:
 
 def parse_loosely(text: str, *, root: str = "root") -> tuple[Grammar, Places]:
     """As `parse_gbnf`, without the lint: for tools that want its findings, and for fragments of a grammar."""
-    from lark.exceptions import UnexpectedInput, VisitError
+    from lark.exceptions import UnexpectedInput
 
     if len(text) > MAX_TEXT_BYTES:
         raise GrammarError(f"grammar text is {len(text)} long, more than {MAX_TEXT_BYTES}", line=1, column=1)
@@ -69,15 +69,11 @@ def parse_loosely(text: str, *, root: str = "root") -> tuple[Grammar, Places]:
     try:
         reader.read(_parser().parse(text))
     except UnexpectedInput as error:
-        line, column = max(error.line, 1), max(error.column, 1)
-        if line > 1_000_000_000 or "$END" in str(getattr(error, "token", "")):
-            line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
-        found = getattr(error, "token", None) or getattr(error, "char", "")
-        raise GrammarError(
-            f"grammar is not GBNF: unexpected {str(found) or 'end'!r}", line=line, column=column
-        ) from None
-    except VisitError as error:
-        raise error.orig_exc from None
+        line, column = error.line, error.column
+        found = getattr(error, "token", getattr(error, "char", ""))
+        if getattr(found, "type", "") == "$END":
+            line, column, found = text.count("\n") + 1, len(text) - text.rfind("\n"), "end"
+        raise GrammarError(f"grammar is not GBNF: unexpected {str(found)!r}", line=line, column=column) from None
     return Grammar(reader.rules, root), Places(reader.starts, reader.refs)
 
 
@@ -157,10 +153,10 @@ class _Reader:
         return Lit("".join(char for char, _ in parts)) if tree.data == "text" else _chars(parts, token)
 
 
-def _count(token: str) -> tuple[int, int | None]:
-    if token in "?*+":
-        return {"?": (0, 1), "*": (0, None), "+": (1, None)}[token]
-    low, comma, high = token[1:-1].replace(" ", "").partition(",")
+def _count(written: str) -> tuple[int, int | None]:
+    if written in "?*+":
+        return {"?": (0, 1), "*": (0, None), "+": (1, None)}[written]
+    low, comma, high = written[1:-1].replace(" ", "").partition(",")
     return int(low), (int(high) if high else None) if comma else int(low)
 
 

@@ -115,7 +115,7 @@ class _Split:
 
     def _flush(self, held: list[Node]) -> list[Node]:
         whole = seq(*held)
-        parts = [self._terminal(whole)] if not nullable(whole, self.empty) else list(map(self.rule, held))
+        parts: list[Node] = [self._terminal(whole)] if not nullable(whole, self.empty) else list(map(self.rule, held))
         held.clear()
         return parts
 

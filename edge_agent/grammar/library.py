@@ -15,7 +15,7 @@ from .strings import escape
 
 
 @cache
-def library(name: str, *, escaped: bool = False) -> Grammar:
+def grammar_file(name: str, *, escaped: bool = False) -> Grammar:
     """The grammar `grammars/{name}.gbnf`; `escaped`: as it stands between the quotes of a JSON string.
 
     Parsed once per process (a few milliseconds). Raises GrammarError when there is no such file.

@@ -89,9 +89,7 @@ def check(grammar: Grammar, places: Places | None = None) -> tuple[Finding, ...]
         raise fail(cycle[0], "is left-recursive: " + " -> ".join(cycle))
     used = reachable(rules, grammar.root)
     return tuple(
-        Finding(f"rule {name!r} is never used", *at.rules.get(name, NOWHERE))
-        for name in rules
-        if name not in used
+        Finding(f"rule {name!r} is never used", *at.rules.get(name, NOWHERE)) for name in rules if name not in used
     )
 
 

@@ -59,7 +59,7 @@ class TokenMatcher:
 
     def accept(self, token_id: int) -> bool:
         """Goes on by one token; False, staying where it is, when the grammar does not allow it."""
-        taken = self._matcher.try_consume_tokens([token_id]) == 1
+        taken = bool(self._matcher.try_consume_tokens([token_id]) == 1)
         self._raise()
         return taken
 

@@ -17,7 +17,32 @@ Note = Callable[[str, str], None]
 
 #: Keywords that say nothing about which values are valid.
 ANNOTATIONS = frozenset(
-    ["$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$comment", "$defs", "definitions", "$vocabulary", "title", "description", "default", "deprecated", "readOnly", "writeOnly", "example", "examples", "contentEncoding", "contentMediaType", "contentSchema", "externalDocs", "xml", "discriminator"]
+    [
+        "$schema",
+        "$id",
+        "id",
+        "$anchor",
+        "$dynamicAnchor",
+        "$recursiveAnchor",
+        "$comment",
+        "$defs",
+        "definitions",
+        "$vocabulary",
+        "title",
+        "description",
+        "default",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "example",
+        "examples",
+        "contentEncoding",
+        "contentMediaType",
+        "contentSchema",
+        "externalDocs",
+        "xml",
+        "discriminator",
+    ]
 )
 MAX_ALTERNATIVES = 64
 

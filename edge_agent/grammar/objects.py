@@ -8,7 +8,7 @@ from ..errors import SchemaError
 from .ir import EMPTY, NOTHING, Lit, Node, alt, optional, repeat, seq
 from .lint import MAX_COUNT
 from .merge import Schema
-from .pattern import Unsupported, translate
+from .pattern import Unsupported, may_match, translate
 from .strings import escape, excluding, json_text, quote
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def object_(compiler: Compiler, schema: Schema, path: Path) -> Node:
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
         raise SchemaError(f"{compiler.at(path)}: required is not a list of property names")
     extra = _extra(compiler, schema)
-    properties = {**declared, **{name: extra for name in required if name not in declared}}
+    properties = {**declared, **{name: _undeclared(name, schema, extra) for name in required if name not in declared}}
     members: list[tuple[Node, bool]] = []
     missing: list[str] = []
     for name, sub in properties.items():
@@ -69,8 +69,21 @@ def _extra(compiler: Compiler, schema: Schema) -> Any:
     return not compiler.closed or ("properties" not in schema and "patternProperties" not in schema)
 
 
+def _undeclared(name: str, schema: Schema, extra: Any) -> Any:
+    """The schema of a property that is required but not declared."""
+    patterns = schema.get("patternProperties", {})
+    if not isinstance(patterns, dict):
+        return extra
+    matching = [sub for pattern, sub in patterns.items() if may_match(pattern, name)]
+    return {"allOf": matching} if matching else extra
+
+
 def _others(compiler: Compiler, schema: Schema, extra: Any, properties: dict[str, Any], path: Path) -> Node:
     """One member that is not declared, or NOTHING."""
+
+    def unlike() -> Node:
+        return excluding(properties, lambda node: compiler.rule((*path, "names"), node))
+
     options: list[Node] = []
     patterns = schema.get("patternProperties", {})
     if not isinstance(patterns, dict):
@@ -80,13 +93,13 @@ def _others(compiler: Compiler, schema: Schema, extra: Any, properties: dict[str
             key = quote(escape(translate(pattern)))
         except Unsupported as reason:
             compiler.relax(path, "patternProperties", f"any name for {pattern!r} ({reason})")
-            key = excluding(properties)
+            key = unlike()
         options.append(seq(compiler.rule((*path, "names"), key), Lit(":"), compiler.part(sub, (*path, "*"))))
     if patterns and (len(patterns) > 1 or extra is not False or properties):
         compiler.relax(path, "patternProperties", "a name may match several of the patterns and properties")
     if extra is not False:
         value = compiler.part(extra, (*path, "*"))
-        key = compiler.rule((*path, "names"), excluding(properties)) if properties else compiler.use("json", "string")
+        key = compiler.rule((*path, "names"), unlike()) if properties else compiler.use("json", "string")
         options.append(seq(key, Lit(":"), value))
     return alt(*options)
 

@@ -53,6 +53,14 @@ def translate(pattern: str, *, anchored: bool = False) -> Node:
     return node
 
 
+def may_match(pattern: str, text: str) -> bool:
+    """Whether `pattern` matches somewhere in `text`; False when it is no expression Python understands."""
+    try:
+        return re.search(pattern, text, re.ASCII) is not None
+    except re.error:
+        return False
+
+
 def _open(node: Node, left: bool, right: bool) -> Node:
     """`node` with any text before (`left`) and after (`right`) it, except where an anchor says otherwise."""
     if isinstance(node, Alt):

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from .schema import Compiler, Path
 
 #: `format` of JSON Schema (and four of our own) with a file in `grammars/` that spells it.
-FORMATS = frozenset(
-    ("date", "time", "date-time", "duration", "email", "uri", "url", "uuid", "path", "identifier")
-)
+FORMATS = frozenset(("date", "time", "date-time", "duration", "email", "uri", "url", "uuid", "path", "identifier"))
 #: Most multiples that are written out one by one.
 MAX_MULTIPLES = 200
 
@@ -31,9 +29,9 @@ _JSON_TYPES = {
     "array": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "integer": lambda value: isinstance(value, int | float)
-    and not isinstance(value, bool)
-    and float(value).is_integer(),
+    "integer": lambda value: (
+        isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
+    ),
 }
 
 

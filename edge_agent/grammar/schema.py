@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from ..errors import SchemaError
 from .ir import EMPTY, NOTHING, Grammar, Lit, Node, Ref, alt
-from .library import library
+from .library import grammar_file
 from .merge import ANNOTATIONS, Schema, merge, resolve
 from .objects import Missing, array, object_
 from .scalars import literals, number, string
@@ -36,14 +36,38 @@ _KINDS = ("null", "boolean", "object", "array", "string", "number", "integer")
 #: The type that a keyword is about, for schemas that leave `type` out.
 _ABOUT = {
     **dict.fromkeys(
-        ["properties", "required", "additionalProperties", "patternProperties", "minProperties", "maxProperties", "propertyNames", "dependentRequired"],
+        [
+            "properties",
+            "required",
+            "additionalProperties",
+            "patternProperties",
+            "minProperties",
+            "maxProperties",
+            "propertyNames",
+            "dependentRequired",
+        ],
         "object",
     ),
-    **dict.fromkeys(["items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains", "additionalItems"], "array"),
+    **dict.fromkeys(
+        ["items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains", "additionalItems"], "array"
+    ),
     **dict.fromkeys(["pattern", "minLength", "maxLength", "format", COPY], "string"),
     **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"], "number"),
 }
-_UNHELD = ["not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "propertyNames", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"]
+_UNHELD = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentRequired",
+    "dependentSchemas",
+    "dependencies",
+    "propertyNames",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "$dynamicRef",
+    "$recursiveRef",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +180,9 @@ class Compiler:
         self.report: list[Relaxation] = []
         self.impossible: list[str] = []
         self._refs: dict[str, str] = {}
+        self.use("json")  # for `strings.SPECIAL`
         self._count = 0
-        self._draft7 = isinstance(document, dict) and bool(
-            re.search(r"draft-0[3-7]", str(document.get("$schema", "")))
-        )
+        self._draft7 = isinstance(document, dict) and bool(re.search(r"draft-0[3-7]", str(document.get("$schema", ""))))
 
     def at(self, path: Path) -> str:
         """`path` for people: `set_timer.tags[].name`."""
@@ -170,7 +193,7 @@ class Compiler:
 
     def use(self, name: str, rule: str = "", *, escaped: bool = False) -> Ref:
         """A rule of `grammars/{name}.gbnf`, its root by default, together with all the rules beside it."""
-        grammar = library(name, escaped=escaped)
+        grammar = grammar_file(name, escaped=escaped)
         self.rules.update(grammar.rules)
         return Ref(f"{grammar.root}-{rule}" if rule else grammar.root)
 

@@ -7,15 +7,18 @@ The spelling is the shortest one (`json.dumps(..., ensure_ascii=False)`): charac
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
-from .ir import EMPTY, NOTHING, Alt, Chars, Lit, Node, Repeat, Seq, alt, repeat, seq
+from .ir import EMPTY, NOTHING, Alt, Chars, Lit, Node, Ref, Repeat, Seq, alt, repeat, seq
 
 Ranges = tuple[tuple[int, int], ...]
 TOP = 0x10FFFF
 #: Every code point that is a character (no surrogates).
 ALL: Ranges = ((0, 0xD7FF), (0xE000, TOP))
+#: Every character that JSON must escape, in its shortest spelling: a rule of `grammars/json.gbnf`.
+SPECIAL = Ref("Json-special")
 
 
 def json_text(value: Any) -> str:
@@ -88,45 +91,44 @@ def escape(node: Node) -> Node:
     return node
 
 
+@lru_cache(4096)
 def json_char(ranges: Ranges) -> Node:
-    """One character of `ranges` inside a JSON string."""
+    """One character of `ranges` inside a JSON string. May mention SPECIAL."""
     plain = intersection(ranges, _PLAIN)
     letters = normal((ord(letter), ord(letter)) for code, letter in _SHORT.items() if has(ranges, code))
     controls = [code for code in _CONTROLS if has(ranges, code)]
+    if len(controls) == len(_CONTROLS) and len(letters) == len(_LETTERS):
+        return alt(Chars(plain), SPECIAL)
     return alt(
         Chars(plain) if plain else NOTHING,
         seq(Lit("\\"), Chars(letters)) if letters else NOTHING,
-        _ALL_CONTROLS if len(controls) == len(_CONTROLS) else alt(*(Lit(f"\\u{code:04x}") for code in controls)),
+        *(Lit(f"\\u{code:04x}") for code in controls),
     )
 
 
-def any_text_except(words: Collection[str]) -> Node:
-    """Any escaped text other than `words`, as the complement of their trie; linear in their length.
+def excluding(words: Collection[str], share: Callable[[Node], Node]) -> Node:
+    """A JSON string that is none of `words`, as the complement of their trie; linear in their length.
 
-    Only the shortest spelling of each character counts, so a word cannot slip in as `\\u0061`.
+    `share` makes a rule of a node, so that long words do not nest too deep. Only the shortest spelling of each
+    character counts, so that a word cannot slip in as `\\u0061`.
     """
+    return quote(_any_except(words, share, 0))
+
+
+def _any_except(words: Collection[str], share: Callable[[Node], Node], depth: int) -> Node:
     heads: dict[str, list[str]] = {}
     for word in words:
         if word:
             heads.setdefault(word[0], []).append(word[1:])
     others = complement((ord(head), ord(head)) for head in heads)
-    branches = [seq(Lit(escape_text(head)), any_text_except(rest)) for head, rest in heads.items()]
-    more = seq(json_char(others), repeat(json_char(ALL)))
-    return alt(*branches, more) if "" in words else alt(EMPTY, *branches, more)
-
-
-def excluding(words: Collection[str]) -> Node:
-    """A JSON string that is none of `words`."""
-    return quote(any_text_except(words))
+    branches = [seq(Lit(escape_text(head)), _any_except(rest, share, depth + 1)) for head, rest in heads.items()]
+    node = alt(*branches, seq(json_char(others), ANY_TEXT), NOTHING if "" in words else EMPTY)
+    return share(node) if depth % 6 == 5 else node
 
 
 _SHORT = {0x22: '"', 0x5C: "\\", 0x08: "b", 0x0C: "f", 0x0A: "n", 0x0D: "r", 0x09: "t"}
+_LETTERS = normal((ord(letter), ord(letter)) for letter in _SHORT.values())
 _CONTROLS = [code for code in range(0x20) if code not in _SHORT]
 _PLAIN = complement([(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C)])
-_ALL_CONTROLS = seq(
-    Lit("\\u00"),
-    alt(
-        seq(Lit("0"), Chars(((0x30, 0x37), (0x62, 0x62), (0x65, 0x66)))),
-        seq(Lit("1"), Chars(((0x30, 0x39), (0x61, 0x66)))),
-    ),
-)
+#: Any text in its shortest spelling.
+ANY_TEXT = repeat(json_char(ALL))

@@ -224,9 +224,7 @@ def choose(named: Sequence[Named[T]], text: str, now: datetime, noun: str) -> T:
     listed = "; ".join(_label(each) for each in (found or named)[:6])
     if found:
         raise ToolError(f"several {noun}s fit {text!r}: {listed}", hint="say more of its name, or its time")
-    raise ToolError(
-        f"no {noun} fits {text!r}", hint=f"there is: {listed}" if named else f"there are no {noun}s"
-    )
+    raise ToolError(f"no {noun} fits {text!r}", hint=f"there is: {listed}" if named else f"there are no {noun}s")
 
 
 def matching(named: Sequence[Named[T]], text: str, now: datetime) -> list[Named[T]]:
@@ -234,9 +232,7 @@ def matching(named: Sequence[Named[T]], text: str, now: datetime) -> list[Named[
     if hits := _by_words(named, text):
         return hits
     words = text.split()
-    spans = sorted(
-        ((i, j) for i in range(len(words)) for j in range(i + 1, len(words) + 1)), key=lambda s: s[0] - s[1]
-    )
+    spans = sorted(((i, j) for i in range(len(words)) for j in range(i + 1, len(words) + 1)), key=lambda s: s[0] - s[1])
     for i, j in spans:
         if moment := parse_moment(" ".join(words[i:j]), now):
             rest = _by_words(named, " ".join(words[:i] + words[j:]))
@@ -247,9 +243,7 @@ def matching(named: Sequence[Named[T]], text: str, now: datetime) -> list[Named[
                 not moment.has_date or each.at.date() == moment.start.date())]  # fmt: skip
             half = timedelta(hours=12)  # "the 7 o'clock alarm" said of 7 a.m. in the evening
             return exact or [
-                each
-                for each in rest
-                if not moment.has_date and each.at and _clock(each.at + half, moment.start)
+                each for each in rest if not moment.has_date and each.at and _clock(each.at + half, moment.start)
             ]
     return []
 
@@ -263,10 +257,7 @@ def _by_words(named: Sequence[Named[T]], text: str) -> list[Named[T]]:
     scores: list[tuple[float, Named[T]]] = []
     for each in named:
         title, also = tokens(each.title), tokens(each.also)
-        hits = [
-            word in title or (len(word) > 2 and any(part.startswith(word) for part in title))
-            for word in words
-        ]
+        hits = [word in title or (len(word) > 2 and any(part.startswith(word) for part in title)) for word in words]
         if all(hit or word in also for hit, word in zip(hits, words, strict=True)):
             scores.append((sum(hits) + (0.5 if set(title) == set(words) else 0), each))
     best = max((score for score, _ in scores), default=0)
@@ -279,9 +270,7 @@ def _label(named: Named[Any]) -> str:
 
 def said(moment: datetime, *, all_day: bool = False) -> str:
     """A time as it is told to a person: "Thu 12 March 2026, 15:00"."""
-    day = (
-        f"{DAYS[moment.weekday()][:3].title()} {moment.day} {MONTHS[moment.month - 1].title()} {moment.year}"
-    )
+    day = f"{DAYS[moment.weekday()][:3].title()} {moment.day} {MONTHS[moment.month - 1].title()} {moment.year}"
     return day if all_day else f"{day}, {moment:%H:%M}"
 
 

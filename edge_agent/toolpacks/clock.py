@@ -49,9 +49,7 @@ def current_time(ctx: Context, place: Annotated[str, copied("name")] = "") -> To
         place: City or country; leave out for here.
     """
     if not place:
-        return ToolResult(
-            f"It is {ctx.now:%H:%M} on {said(ctx.now, all_day=True)}.", {"time": ctx.now.isoformat()}
-        )
+        return ToolResult(f"It is {ctx.now:%H:%M} on {said(ctx.now, all_day=True)}.", {"time": ctx.now.isoformat()})
     name, zone = zone_of(place)
     there = ctx.now.astimezone(zone)
     return ToolResult(
@@ -87,9 +85,7 @@ def convert_time(
     moment = _moment(time, ctx.now.astimezone(zone))
     target, there = zone_of(to) if to else ("your time zone", ctx.now.tzinfo)
     result = moment.start.astimezone(there)
-    return ToolResult(
-        f"{said(moment.start)} in {name} is {said(result)} in {target}.", {"time": result.isoformat()}
-    )
+    return ToolResult(f"{said(moment.start)} in {name} is {said(result)} in {target}.", {"time": result.isoformat()})
 
 
 @tool(
@@ -122,9 +118,7 @@ def set_timer(
     shown = due.strftime("%H:%M" if due.second == 0 and span >= timedelta(minutes=1) else "%H:%M:%S")
     day = "" if due.date() == ctx.now.date() else f" on {said(due, all_day=True)}"
     label = f" ({title})" if name.strip() else ""
-    return ToolResult(
-        f"Timer set for {length(span)}{label}; it rings at {shown}{day}.", {"due": due.isoformat()}
-    )
+    return ToolResult(f"Timer set for {length(span)}{label}; it rings at {shown}{day}.", {"due": due.isoformat()})
 
 
 @tool(
@@ -178,17 +172,13 @@ def set_reminder(
         when: When to remind.
     """
     moment = _moment(when, ctx.now)
-    due = (
-        moment.start
-        if moment.has_time
-        else local((moment.start + _NINE).replace(tzinfo=None), ctx.now.tzinfo)
-    )
+    due = moment.start if moment.has_time else local((moment.start + _NINE).replace(tzinfo=None), ctx.now.tzinfo)
     if not moment.has_time and due <= ctx.now:
         hour = ctx.now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         due = hour if moment.start.date() == ctx.now.date() else due
     _ahead(due, ctx.now)
     rule = parse_recurrence(when)
-    title = text.strip()[:1].upper() + text.strip()[1:]
+    title = text.strip()
     if not title:
         raise ToolError("a reminder needs a text", hint="say what to be reminded of")
     _add(ctx, "reminder", title, due, rule)
@@ -276,28 +266,19 @@ def time_until(ctx: Context, what: Annotated[str, copied("text")]) -> ToolResult
     else:
         events, _ = read(ctx.folder("calendar_dir", ".calendars/personal"), "VEVENT")
         coming = occurrences(events, ctx.now, ctx.now + timedelta(days=400))
-        rows = [Named(each.title, "event meeting appointment", each.start, each) for each in coming]
-        soonest: dict[str, Named[object]] = {}
-        for row in (*rows, *pending(ctx)):
-            soonest.setdefault(row.title, Named(row.title, row.also, row.at, row))
-        found = choose(tuple(soonest.values()), what, ctx.now, "event or reminder")
-        row = next(each for each in soonest.values() if each.value is found)
-        if row.at is None:
-            raise ToolError(f"{row.title!r} has no time")
-        name, at, timed = row.title, row.at, True
+        about = "event meeting appointment"
+        rows = [Named(each.title, about, each.start, (each.title, each.start)) for each in coming]
+        rows += [Named(each.title, each.also, each.at, (each.title, each.at)) for each in pending(ctx) if each.at]
+        soonest = {row.title: row for row in sorted(rows, key=lambda row: row.value[1], reverse=True)}
+        name, at = choose(tuple(soonest.values()), what, ctx.now, "event or reminder")
+        timed = True
     days = (at.date() - ctx.now.date()).days
     span = at - ctx.now.astimezone(UTC)
     data = {"until": at.isoformat(), "seconds": round(span.total_seconds())}
     when = said(at, all_day=not timed)
     if not timed:
         count = f"{abs(days)} day{'s' * (abs(days) != 1)}"
-        text = (
-            f"{name} is today"
-            if days == 0
-            else f"{count} until {name}"
-            if days > 0
-            else f"{name} was {count} ago"
-        )
+        text = f"{name} is today" if days == 0 else f"{count} until {name}" if days > 0 else f"{name} was {count} ago"
         return ToolResult(f"{text} ({when}).", data | {"days": days})
     if span < timedelta(0):
         return ToolResult(f"{name} was {length(-span)} ago ({when}).", data | {"days": days})
@@ -333,9 +314,7 @@ def _noun(text: str) -> str:
 def _moment(text: str, now: datetime, *, morning: bool = False) -> Moment:
     moment = parse_moment(text, now, morning=morning)
     if moment is None:
-        raise ToolError(
-            f"I don't know when {text!r} is", hint='say it like "tomorrow at 7" or "in 20 minutes"'
-        )
+        raise ToolError(f"I don't know when {text!r} is", hint='say it like "tomorrow at 7" or "in 20 minutes"')
     return moment
 
 

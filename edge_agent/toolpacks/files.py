@@ -413,7 +413,7 @@ def _first(ctx: Context, folder: str, kind: str, title: str, key: Callable[[Path
         for e in seen.entries
         if not e.folder and (kind == "file" or extension_of(e.path) in KINDS[kind])
     ]
-    what = "file" if kind == "file" else kind
+    what = "file" if kind == "file" else f"{kind} file"
     if not paths:
         return ToolResult(f"There is no {what} in {ctx.shown(path)}.{_cut(seen.complete)}", {"files": []})
     best = sorted(paths, key=key, reverse=True)[:5]

@@ -17,6 +17,17 @@ from pathlib import Path
 from ..when import parse_moment
 from ..workspace import Context
 
+
+def fold(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+def singular(word: str) -> str:
+    """One spelling for singular and plural ("grocery" for groceries), which need not be a word ("movy")."""
+    word = word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return word[:-2] + "y" if len(word) > 4 and word.endswith("ie") else word
+
+
 #: Extensions of each kind.
 KINDS: Mapping[str, frozenset[str]] = {
     kind: frozenset(extensions.split())
@@ -35,7 +46,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     }.items()
 }
 _KIND_WORDS = {kind: kind for kind in KINDS} | {
-    word: kind
+    singular(word): kind
     for kind, words in {
         "photo": "picture image pic photograph",
         "video": "movie film clip",
@@ -59,7 +70,7 @@ _FILLER = frozenset(
 )
 _ALL = frozenset({"all", "every", "each", "everything"})
 _PLACES = {
-    word: place
+    singular(word): place
     for place, words in {
         "desktop": "desktop",
         "documents": "document doc",
@@ -107,9 +118,7 @@ def parse(ctx: Context, text: str) -> Phrase:
     if (said := _MOMENT.search(text)) and (span := time_span(said[2], ctx.now)):
         text = f"{text[: said.start()]} {text[said.end() :]}".strip()
         span = (span[0], ctx.now) if said[1] and said[1].lower() == "since" else span
-    head, *clauses = re.split(
-        r"(?:^|\s+)(in|inside|within|from|on|under|at|since)\s+", text, flags=re.IGNORECASE
-    )
+    head, *clauses = re.split(r"(?:^|\s+)(in|inside|within|from|on|under|at|since)\s+", text, flags=re.IGNORECASE)
     place: Path | None = None
     words, under, dated = [*tokens(head)], list[str](), tuple[str, ...]()
     for preposition, clause in zip(clauses[::2], clauses[1::2], strict=True):
@@ -124,7 +133,7 @@ def parse(ctx: Context, text: str) -> Phrase:
             under += tokens(clause)
     raw = re.findall(r"\w+", fold(head))
     order = next((_ORDERS[word] for word in words if word in _ORDERS), "")
-    many = any(w != _singular(w) and _singular(w) in {*_KIND_WORDS, "file"} for w in raw)
+    many = any(w.endswith("s") and singular(w) in {*_KIND_WORDS, "file"} for w in raw)
     kept = tuple(w for w in words if w not in _FILLER and w not in _ALL and w not in _ORDERS)
     return Phrase(
         words=kept,
@@ -137,9 +146,7 @@ def parse(ctx: Context, text: str) -> Phrase:
     )
 
 
-def score(
-    words: Iterable[str], name: str, above: frozenset[str] = frozenset(), *, folder: bool = False
-) -> float:
+def score(words: Iterable[str], name: str, above: frozenset[str] = frozenset(), *, folder: bool = False) -> float:
     """How well `words` (from `tokens`) name the file `name` that lies in folders made of the words `above`.
 
     Each word earns 1 as a word of the name or as the file's kind, 0.8 as a word's beginning, 0.6 inside the
@@ -164,7 +171,7 @@ def score(
 def tokens(text: str) -> tuple[str, ...]:
     """Words of a name or phrase: case, accents and plural s dropped; `Q3Report_v2` is q, 3, report, v, 2."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-    return tuple(_singular(word) for word in re.findall(r"[^\W\d_]+|\d+", fold(apart)))
+    return tuple(singular(word) for word in re.findall(r"[^\W\d_]+|\d+", fold(apart)))
 
 
 def known(ctx: Context, text: str) -> Path | None:
@@ -245,11 +252,3 @@ def _xdg(home: Path, place: str) -> list[Path]:
 
 def extension_of(path: Path) -> str:
     return path.suffix[1:].lower()
-
-
-def fold(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

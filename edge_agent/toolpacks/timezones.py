@@ -107,12 +107,10 @@ def zone_of(place: str) -> tuple[str, ZoneInfo]:
     for start in ("in ", "the ", "city of "):
         words = words.removeprefix(start)
     names = _index()
-    for candidate in (whole, words, *reversed(words.split(", ")), words.split(",")[0]):
+    for candidate in (whole, words, words.removesuffix(" city"), words.split(",")[0]):
         if candidate in names:
             shown = candidate.upper() if len(candidate) < 4 else candidate.title()
             return shown, ZoneInfo(names[candidate])
     near = get_close_matches(words, names, 3, 0.8)
-    hint = (
-        f"did you mean {' or '.join(each.title() for each in near)}?" if near else "name a larger city nearby"
-    )
+    hint = f"did you mean {' or '.join(each.title() for each in near)}?" if near else "name a larger city nearby"
     raise ToolError(f"I don't know which time zone {place!r} is in", hint=hint)

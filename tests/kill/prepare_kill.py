@@ -47,7 +47,7 @@ def quantize(source: Path, target: Path, name: str) -> None:
 
 
 def child(root: Path, winner: str) -> int:
-    def measure(path: Path) -> Speed:
+    def measure(path: Path, kernels: str) -> Speed:
         time.sleep(0.02)
         speed = 400.0 if winner in path.name or (winner == "shipped" and "blobs" in path.parts) else 100.0
         return Speed(speed, speed)
