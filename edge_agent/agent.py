@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from . import config, dialects, prompt
 from .confidence import Confidence, score, unanswered
 from .decode import Decoding, Session, decode, legal_mass
 from .dialects.base import Dialect, Message, Reply
-from .errors import EXIT_ASKED, EXIT_DECLINED, EdgeAgentError, StoreError
+from .errors import EXIT_ASKED, EXIT_DECLINED, EdgeAgentError, EngineError, StoreError
 from .events import (
     Answered,
     CallFinished,
@@ -126,7 +126,7 @@ class Agent:
             timeout_s=self.settings.tool_timeout_s,
         )
         self._shown = {self.registry.shown_name(tool): tool for tool in self.registry}
-        self._index = ToolIndex(self._shown)
+        self.index = ToolIndex(self._shown)
 
     # -- the eight steps -------------------------------------------------------------------------------
 
@@ -140,26 +140,19 @@ class Agent:
         """
         trip = Trip(config.clean_text(text))
         with self._lock:
-            loaded = yield from self.load()
-            with self._power().span() as span:
-                try:
+            try:
+                loaded = yield from self.load()
+                with self._power().span() as span:
                     ended = yield from self._steps(
                         trip, loaded, conversation or Conversation(), dry_run, span.stage
                     )
-                except EdgeAgentError as error:
-                    failed = Result(
-                        trip.id, trip.text, "", "failed", 0.0, error=str(error), exit_code=error.exit_code
-                    )
-                    self._write(trip, failed, {})
-                    raise
-            result = replace(
-                ended,
-                calls=tuple(trip.calls),
-                tokens=dict(trip.tokens),
-                steps_ms={step: round(ms, 2) for step, ms in trip.steps_ms.items()},
-                elapsed_ms=round(trip.elapsed_ms(), 2),
-                energy=span.energy.as_dict(),
-            )
+            except BaseException as error:  # also an interrupt, and a caller who stops listening
+                why, code = str(error) or type(error).__name__, getattr(error, "exit_code", 1)
+                said = "\n".join(trip.said)
+                failed = Result(trip.id, trip.text, said, "failed", 0.0, error=why, exit_code=code)
+                self._write(trip, trip.close(failed, {}), {})
+                raise
+            result = trip.close(ended, span.energy.as_dict())
             stages = {name: each.joules for name, each in span.stages.items() if each.joules is not None}
             self._write(trip, result, stages)
         yield Answered(result.answer, result.as_dict())
@@ -175,13 +168,13 @@ class Agent:
         engine, dialect, untuned = loaded.engine, loaded.dialect, loaded.untuned
         now = self._now()
         words = "\n".join([*conversation.open_words, trip.text])
-        turns = [*conversation.turns, Message("user", trip.text)]
-        retries_left = 1
-        for _ in range(self.settings.max_steps + retries_left):
+        turns = [*conversation.turns, Message("user", words)]
+        retries_left, steps_left = 1, self.settings.max_steps
+        while True:
             # 1 retrieve
             stage("retrieve")
             began = time.perf_counter()
-            ranked = self._index.rank(words, self.settings.tools_kept)
+            ranked = self.index.rank(words, self.settings.tools_kept)
             kept = {each.name: self._shown[each.name] for each in ranked}
             trip.kept = tuple(kept)
             elapsed = trip.lap("retrieve", began)
@@ -190,7 +183,7 @@ class Agent:
             # 2 prompt
             stage("prompt")
             began = time.perf_counter()
-            shots = self._index.shots(words, trip.kept, self.settings.shots_per_tool) if untuned else []
+            shots = self.index.shots(words, trip.kept, self.settings.shots) if untuned else []
             chat_shots = self.settings.chat_shots if untuned else 0
             tokens = engine.tokenize(prompt.build(dialect, kept, shots, turns, chat_shots=chat_shots).text)
             logits, reused = loaded.session.prefill(tokens)
@@ -233,8 +226,8 @@ class Agent:
                 )
 
             # 6 gate
-            missing = tuple(p for verdict in verdicts for p in sayable.missing.get(verdict.call.name, ()))
-            asked = Reply(asks=missing) if missing else reply
+            missing = dict.fromkeys(p for v in verdicts for p in sayable.missing.get(v.call.name, ()))
+            asked = Reply(asks=tuple(missing)) if missing else reply
             decision = decide(asked, verdicts, confidences, self.settings, retries_left=retries_left)
             yield Decided(decision.kind, decision.reason, decision.confidence, confidences[0].calibrated)
             if decision.kind == "retry":
@@ -242,20 +235,23 @@ class Agent:
                 turns.append(Message("assistant", calls=reply.calls))
                 turns.append(Message("tool", f"error: {decision.reason}", name=reply.calls[0].name))
                 continue
+            if trip.calls and not (verdicts or asked.asks):
+                break  # the plan is done
             if decision.kind != "act":
                 return self._not_acting(trip, conversation, decision, verdicts)
 
             # 7 execute
             stage("execute")
-            began = time.perf_counter()
+            began, done = time.perf_counter(), len(trip.calls)
             error = yield from self._execute(trip, verdicts, now, dry_run)
             trip.lap("execute", began)
 
             # 8 answer, or once more from step 1 with the results
             turns.append(Message("assistant", calls=reply.calls))
-            for row in trip.calls[-len(reply.calls) :]:
+            for row in trip.calls[done:]:
                 turns.append(Message("tool", row.result or row.error, name=row.tool))
-            if error or dry_run or self.settings.max_steps == 1:
+            steps_left -= 1
+            if error or dry_run or steps_left <= 0:
                 break
         conversation.turns, conversation.open_words = turns, []
         answer = "\n".join(trip.said)
@@ -279,12 +275,15 @@ class Agent:
 
         tokenizer = loaded.engine.guidance_tokenizer()
         whole = TokenMatcher(sayable.grammar, tokenizer)
-        if sayable.calls_only is None:
-            return decode(loaded.session, logits, whole), 0.0
-        calls = TokenMatcher(sayable.calls_only, tokenizer)
-        calling = legal_mass(logits, calls, whole)
-        chosen = whole if 1.0 - calling > self.settings.decline_above else calls
-        return decode(loaded.session, logits, chosen), calling
+        calling, chosen = 0.0, whole
+        if sayable.calls_only is not None:
+            calls = TokenMatcher(sayable.calls_only, tokenizer)
+            calling = legal_mass(logits, calls, whole)
+            chosen = whole if 1.0 - calling > self.settings.decline_above else calls
+        decoding = decode(loaded.session, logits, chosen)
+        if not decoding.ended:
+            raise EngineError(f"the model's answer was not finished after {decoding.tokens} tokens")
+        return decoding, calling
 
     def _verify(
         self, reply: Reply, decoding: Decoding, words: str, calling: float
@@ -300,19 +299,21 @@ class Agent:
         self, trip: Trip, conversation: Conversation, decision: Decision, verdicts: Sequence[Verdict]
     ) -> Result:
         if decision.kind == "ask":
-            tool = verdicts[0].tool if verdicts else None
-            answer = _question(decision.asks, tool)
+            tools = [verdict.tool for verdict in verdicts if verdict.tool]
+            lacking = (t for t in tools if {*decision.asks} & {*t.parameters.get("properties", ())})
+            question = _question(decision.asks, next(lacking, tools[0] if tools else None))
             conversation.open_words.append(trip.text)
             return Result(
                 trip.id,
                 trip.text,
-                answer,
+                "\n".join([*trip.said, question]),
                 "ask",
                 decision.confidence,
                 asks=decision.asks,
                 exit_code=EXIT_ASKED,
             )
-        answer = "I have no tool for that." if not verdicts else f"I could not do that: {decision.reason}."
+        said = "I have no tool for that." if not verdicts else f"I could not do that: {decision.reason}."
+        answer = "\n".join([*trip.said, said])
         conversation.open_words = []
         return Result(trip.id, trip.text, answer, "decline", decision.confidence, exit_code=EXIT_DECLINED)
 

@@ -53,7 +53,7 @@ class Settings:
     tools_kept: int = _setting(6, "how many tools retrieval keeps for a request")
     max_calls: int = _setting(3, "most tool calls in one answer")
     max_steps: int = _setting(1, "how often the model may act on results before it answers")
-    shots_per_tool: int = _setting(2, "example sentences shown per kept tool to models not tuned on tools")
+    shots: int = _setting(8, "example sentences shown to models not tuned on tools")
     chat_shots: int = _setting(1, "examples of declining shown to such models (0 to 4)")
     act_above: float = _setting(0.0, "least confidence at which a call is made without asking")
     decline_above: float = _setting(0.5, "probability of 'no tool fits' from which the agent declines")

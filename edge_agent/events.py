@@ -113,15 +113,16 @@ def all_events() -> dict[str, type[Event]]:
 
 
 def to_json(event: Event) -> str:
-    return json.dumps({"event": type(event).__name__, **asdict(event)}, ensure_ascii=False)
+    """One JSON object. What a tool returned that is not JSON (a date, a path) is written as its text."""
+    return json.dumps({"event": type(event).__name__, **asdict(event)}, ensure_ascii=False, default=str)
 
 
 def from_json(text: str) -> Event:
     """Inverse of `to_json`. Raises ValueError naming what is wrong."""
     values = json.loads(text)
-    if not isinstance(values, dict) or values.get("event") not in all_events():
+    kind = all_events().get(str(values.pop("event", ""))) if isinstance(values, dict) else None
+    if kind is None:
         raise ValueError(f"not an event: {text[:80]!r}")
-    kind = all_events()[values.pop("event")]
     known = {f for f in kind.__dataclass_fields__ if f in values}
     if set(values) - known:
         raise ValueError(f"{kind.__name__} has no field {sorted(set(values) - known)[0]!r}")

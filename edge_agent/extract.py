@@ -32,13 +32,14 @@ def extract(text: str, model: type[Extracted], *, agent: Agent | None = None) ->
     own = agent or Agent(tools=())
     schema = clean_schema(model.model_json_schema())
     fields = ", ".join(schema.get("properties", {}))
-    question = Message("user", f"{clean_text(text)}\n\nWrite this as JSON with: {fields}.")
     try:
-        loaded = own.loaded()
-        prompt = loaded.dialect.render([question], []).text
-        logits, _ = loaded.session.prefill(loaded.engine.tokenize(prompt))
+        question = Message("user", f"{clean_text(text)}\n\nWrite this as JSON with: {fields}.")
         grammar = compile_schema(schema, name=model.__name__).grammar
-        decoding = decode(loaded.session, logits, grammar, max_tokens=1024)
+        with own._lock:  # the sequence is shared with the agent's requests
+            loaded = own.loaded()
+            prompt = loaded.dialect.render([question], []).text
+            logits, _ = loaded.session.prefill(loaded.engine.tokenize(prompt))
+            decoding = decode(loaded.session, logits, grammar, max_tokens=1024)
         if not decoding.ended:
             raise InputError(f"{model.__name__}: the text needs more than 1024 tokens of JSON")
         return model.model_validate_json(decoding.text)

@@ -3,7 +3,7 @@
 Order on disk, each step committed with fsync before the next: the intent (tool, arguments), each change
 *before* it is made, then `done` or `failed`. After a crash an intent without an end is settled on the next
 start: an action made of file changes is taken back, so no half action remains; anything else is `unknown`
-and shown to the person. Nothing is ever run again.
+and shown to the person. An undo that was cut short is finished. Nothing is ever run again.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .database import Database
+from .database import Database, storable
 from .errors import EdgeAgentError, ToolError
-from .workspace import Change, file_digest, revert
+from .workspace import Change, file_digest, revert, sweep
 
 _MIGRATIONS = (
     """
     CREATE TABLE actions (
         id INTEGER PRIMARY KEY, request TEXT NOT NULL, tool TEXT NOT NULL, digest TEXT NOT NULL,
         effect TEXT NOT NULL, arguments TEXT NOT NULL, state TEXT NOT NULL, note TEXT NOT NULL DEFAULT '',
-        process INTEGER NOT NULL, started REAL NOT NULL, ended REAL
+        process INTEGER NOT NULL, born REAL NOT NULL, started REAL NOT NULL, ended REAL
     );
     CREATE TABLE changes (
         action INTEGER NOT NULL REFERENCES actions(id) ON DELETE CASCADE,
@@ -38,7 +38,7 @@ _MIGRATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One journalled call. state: intent, done, failed, undone, rolled_back, unknown."""
+    """One journalled call. state: intent, done, failed, undoing, undone, rolled_back, unknown."""
 
     id: int
     request: str
@@ -60,23 +60,16 @@ class Journal:
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._database = Database(folder / "journal.db", _MIGRATIONS, durable=True)
+        self._backups = folder / "backups"
         self._clock = clock
 
     def intend(self, request: str, tool: str, digest: str, effect: str, arguments: Mapping[str, Any]) -> int:
         """Writes the intent and returns its id. Nothing may happen before this has returned."""
         with self._database.transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO actions (request, tool, digest, effect, arguments, state, process, started)"
-                " VALUES (?,?,?,?,?,'intent',?,?)",
-                (
-                    request,
-                    tool,
-                    digest,
-                    effect,
-                    json.dumps(dict(arguments), ensure_ascii=False),
-                    os.getpid(),
-                    self._clock(),
-                ),
+                "INSERT INTO actions (request, tool, digest, effect, arguments, state, process, born, started)"
+                " VALUES (?,?,?,?,?,'intent',?,?,?)",
+                (request, tool, digest, effect, json.dumps(dict(arguments)), *_this_process(), self._clock()),
             )
             return int(cursor.lastrowid or 0)
 
@@ -85,13 +78,14 @@ class Journal:
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO changes SELECT ?, count(*), ? FROM changes WHERE action=?",
-                (action, json.dumps(change.as_dict(), ensure_ascii=False), action),
+                (action, json.dumps(change.as_dict()), action),
             )
 
     def end(self, action: int, state: str, note: str = "") -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE actions SET state=?, note=?, ended=? WHERE id=?", (state, note, self._clock(), action)
+                "UPDATE actions SET state=?, note=?, ended=? WHERE id=?",
+                (state, storable(note), self._clock(), action),
             )
 
     def actions(self, limit: int = 50, *, state: str | None = None) -> list[Action]:
@@ -119,87 +113,168 @@ class Journal:
     def undo(self, action: Action, call: Callable[[str, Mapping[str, Any]], str]) -> list[str]:
         """Takes an action back, its changes in reverse order, and says what was done.
 
-        `call(tool, arguments)` runs compensating calls. Stops at the first change that cannot be taken back
-        (a file changed since), raising ToolError: what is left is named, nothing is overwritten.
+        `call(tool, arguments)` runs compensating calls. Raises ToolError, with nothing done, when a file has
+        changed since or another process was first. When a step fails all the same, the action is left `unknown`
+        with a note of what remains; nothing is ever overwritten.
         """
         if not action.undoable:
             raise ToolError(
                 f"action {action.id} ({action.tool}) cannot be undone: it is {action.state}"
                 + ("" if action.changes else " and changed nothing that can be taken back")
             )
-        for change in action.changes:
-            _check_unchanged(change, action.changes)
-        said = [
-            call(change.target, change.arguments) if change.op == "call" else revert(change)
-            for change in reversed(action.changes)
-        ]
+        for number, change in enumerate(action.changes):
+            _check_unchanged(change, action.changes[number + 1 :])
+        if not self._claim(action.id, "done", "undoing"):
+            raise ToolError(f"action {action.id} ({action.tool}) is being undone already")
+        said: list[str] = []
+        try:
+            for change in reversed(action.changes):
+                said.append(call(change.target, change.arguments) if change.op == "call" else revert(change))
+        except BaseException as error:
+            self.end(action.id, "unknown" if said else "done", f"undo stopped: {error}" if said else "")
+            raise
         self.end(action.id, "undone")
         return said
 
     def settle(self) -> list[Action]:
-        """Settles what a crash left: rolls back file changes, marks the rest unknown. Returns what it settled."""
-        import psutil
+        """Settles what killed processes left, newest first: takes file changes back, marks the rest unknown.
 
+        Returns what it settled. Actions of processes that still run, this one among them, are left alone.
+        Safe in several processes at once, and when killed itself.
+        """
+        left = self._database.rows(
+            "SELECT * FROM actions WHERE state IN ('intent','undoing') ORDER BY id DESC"
+        )
         settled = []
-        for action in self.actions(limit=1000, state="intent"):
-            (row,) = self._database.rows("SELECT process FROM actions WHERE id=?", (action.id,))
-            if row["process"] != os.getpid() and psutil.pid_exists(row["process"]):
+        for row in left:
+            if _alive(row["process"], row["born"]) or not self._claim(row["id"], row["state"], row["state"], row):
                 continue
-            state, note = "rolled_back", "stopped half way; taken back"
-            if action.effect != "write" or any(change.op == "call" for change in action.changes):
-                state, note = (
-                    ("unknown", "stopped half way; please look")
-                    if action.effect != "read"
-                    else ("failed", "stopped")
-                )
-            else:
-                try:
-                    for change in reversed(action.changes):
-                        if _happened(change):
-                            revert(change)
-                except EdgeAgentError as error:
-                    state, note = "unknown", f"stopped half way; could not be taken back: {error}"
-            self.end(action.id, state, note)
-            settled.append(
-                self._action(self._database.rows("SELECT * FROM actions WHERE id=?", (action.id,))[0])
-            )
+            self._sweep(row)
+            self.end(row["id"], *_settlement(self._action(row)))
+            settled += map(self._action, self._database.rows("SELECT * FROM actions WHERE id=?", (row["id"],)))
         return settled
 
-    def forget(self, before: float) -> int:
-        """Deletes ended actions older than `before` (epoch seconds) and returns how many."""
+    def _claim(self, action: int, state: str, becomes: str, dead: Any = None) -> bool:
+        """Makes an action this process's own; False when another has been faster."""
+        whose, values = (" AND process=? AND born=?", (dead["process"], dead["born"])) if dead else ("", ())
         with self._database.transaction() as connection:
-            return connection.execute(
-                "DELETE FROM actions WHERE started<? AND state!='intent'", (before,)
+            changed = connection.execute(
+                f"UPDATE actions SET state=?, process=?, born=? WHERE id=? AND state=?{whose}",  # noqa: S608
+                (becomes, *_this_process(), action, state, *values),
+            )
+            return changed.rowcount == 1
+
+    def _sweep(self, row: Any) -> None:
+        """Removes the temp files of a dead process where the action wrote, and among the backups."""
+        written = [Path(change.path).parent for change in self._action(row).changes if change.op == "write"]
+        for folder in {*written, *self._backups.glob("*")}:
+            sweep(folder, row["process"])
+
+    def forget(self, before: float) -> int:
+        """Deletes ended actions older than `before` (epoch seconds) and the backups that only they needed.
+
+        Returns how many. They can no longer be undone.
+        """
+        with self._database.transaction() as connection:
+            count = connection.execute(
+                "DELETE FROM actions WHERE started<? AND state NOT IN ('intent','undoing')", (before,)
             ).rowcount
+        kept = {
+            json.loads(row["change"])["backup"] for row in self._database.rows("SELECT change FROM changes")
+        }
+        for backup in self._backups.glob("*/*"):
+            if str(backup) not in kept and backup.stat().st_mtime < before:
+                backup.unlink(missing_ok=True)
+        return count
 
     def close(self) -> None:
         self._database.close()
 
 
+def take_back(changes: Sequence[Change]) -> list[str]:
+    """Reverses those of an unfinished action's file changes that were made; says what could not be reversed."""
+    troubles = []
+    for change in reversed(changes):
+        try:
+            if change.op != "call" and _happened(change):
+                revert(change)
+        except (EdgeAgentError, OSError) as error:
+            troubles.append(str(error))
+    return troubles
+
+
+def _settlement(action: Action) -> tuple[str, str]:
+    """What becomes of an action whose process died: its last state and a note. Takes file changes back."""
+    calls = any(change.op == "call" for change in action.changes)
+    if action.state == "undoing":
+        if calls:
+            return "unknown", "its undo stopped half way; please look"
+        troubles = take_back(action.changes)
+        return ("unknown", f"its undo stopped half way: {'; '.join(troubles)}") if troubles else ("undone", "")
+    if calls or action.effect in ("irreversible", "egress"):
+        return "unknown", "stopped half way; please look"
+    if troubles := take_back(action.changes):
+        return "unknown", f"stopped half way; could not be taken back: {'; '.join(troubles)}"
+    if action.effect == "read" and not action.changes:
+        return "failed", "stopped"
+    return "rolled_back", "stopped half way; taken back"
+
+
+def _this_process() -> tuple[int, float]:
+    """Process id and start time, for ids are used again."""
+    import psutil
+
+    return os.getpid(), psutil.Process().create_time()
+
+
+def _alive(process: int, born: float) -> bool:
+    import psutil
+
+    try:
+        # The start time is reckoned from the time of boot, which a clock correction moves.
+        return abs(psutil.Process(process).create_time() - born) < 2.0
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
 def _happened(change: Change) -> bool:
+    """Was a recorded change made? Raises ToolError when someone else has changed its file since."""
     path = Path(change.path)
     if change.op == "write":
-        return path.exists() and file_digest(path) == change.after
+        found = file_digest(path) if path.is_file() else None
+        if found not in (change.after, change.backup and Path(change.backup).name):
+            raise ToolError(f"{path} has changed since; it is left alone")
+        return found == change.after
     if change.op == "move":
-        return Path(change.target).exists() and not path.exists()
+        return os.path.lexists(change.target) and not os.path.lexists(path)
     return path.is_dir()
 
 
-def _check_unchanged(change: Change, changes: tuple[Change, ...]) -> None:
-    """Before an undo begins: is every file still as the action left it? Later changes of the same action count."""
-    path = Path(change.path)
-    touched_later = [c for c in changes[changes.index(change) + 1 :] if change.path in (c.path, c.target)]
-    if (
-        change.op == "write"
-        and not touched_later
-        and (not path.exists() or file_digest(path) != change.after)
-    ):
-        raise ToolError(
-            f"{path} has changed since; nothing was undone",
-            hint="undo it by hand, or undo later actions first",
-        )
-    if change.op == "move" and not touched_later:
-        if not Path(change.target).exists():
-            raise ToolError(f"{change.target} is not there any more; nothing was undone")
-        if path.exists():
+def _check_unchanged(change: Change, later: Sequence[Change]) -> None:
+    """Before an undo begins: is every file still as the action left it? Its `later` changes are followed."""
+    if change.op == "write" and (path := _follow(change.path, later)):
+        if not path.is_file() or file_digest(path) != change.after:
+            raise ToolError(
+                f"{path} has changed since; nothing was undone",
+                hint="undo it by hand, or undo later actions first",
+            )
+    if change.op == "write" and change.backup and not Path(change.backup).exists():
+        raise ToolError(f"the old content of {change.path} is not kept any more; nothing was undone")
+    if change.op == "move":
+        if (target := _follow(change.target, later)) and not os.path.lexists(target):
+            raise ToolError(f"{target} is not there any more; nothing was undone")
+        if (path := _follow(change.path, later)) and os.path.lexists(path):
             raise ToolError(f"{path} exists again; nothing was undone")
+
+
+def _follow(path: str, later: Sequence[Change]) -> Path | None:
+    """Where later changes of an action have put `path`; None when they replaced what is there."""
+    at = Path(path)
+    for change in later:
+        if change.op == "move" and at.is_relative_to(change.path):
+            at = Path(change.target) / at.relative_to(change.path)
+        elif at == Path(change.target if change.op == "move" else change.path):
+            return None
+    return at

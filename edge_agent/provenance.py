@@ -50,7 +50,8 @@ def candidates(kind: str, text: str, now: datetime) -> tuple[Span, ...] | None:
     """Legal spans of a kind in `text`, in order; None means any run of words."""
     if kind in ("email", "url"):
         pattern = _EMAIL if kind == "email" else _URL
-        return tuple(Span(m.start(), m.end(), m[0].rstrip(_EDGE)) for m in pattern.finditer(text))
+        found = ((m.start(), m[0].rstrip(_EDGE)) for m in pattern.finditer(text))
+        return tuple(Span(start, start + len(piece), piece) for start, piece in found)
     from . import when
 
     parsers: Mapping[str, Callable[[str], object]] = {
@@ -64,10 +65,12 @@ def candidates(kind: str, text: str, now: datetime) -> tuple[Span, ...] | None:
 
 
 def free_text(text: str, taken: Iterable[Span]) -> str:
-    """`text` with the words of `taken` replaced by line breaks, which no copied span crosses."""
-    for span in sorted(taken, key=lambda s: -s.start):
-        text = text[: span.start] + "\n" + text[span.end :]
-    return text
+    """`text` with the words of `taken` (which may overlap) replaced by line breaks, which no copied span crosses."""
+    kept, end = [], 0
+    for span in sorted(taken, key=lambda s: s.start):
+        kept.append(text[end : span.start])
+        end = max(end, span.end)
+    return "\n".join([*kept, text[end:]])
 
 
 def trace(value: Any, schema: Mapping[str, Any], text: str) -> str:

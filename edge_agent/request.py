@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .dialects.base import Message
@@ -39,11 +39,14 @@ class Result:
     energy: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON has it: lists, not tuples."""
+        return {**asdict(self), "calls": [asdict(call) for call in self.calls], "asks": list(self.asks)}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Result:
-        return Result(**{**values, "calls": tuple(CallRow(**row) for row in values["calls"])})
+        """Inverse of `as_dict`."""
+        calls = tuple(CallRow(**row) for row in values["calls"])
+        return Result(**{**values, "calls": calls, "asks": tuple(values["asks"])})
 
 
 @dataclass(slots=True)
@@ -77,5 +80,13 @@ class Trip:
         for name, number in tokens.items():
             self.tokens[name] += number
 
-    def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self.began) * 1e3
+    def close(self, result: Result, energy: Mapping[str, Any]) -> Result:
+        """`result` with the calls and figures of this trip, which ends now."""
+        return replace(
+            result,
+            calls=tuple(self.calls),
+            tokens=dict(self.tokens),
+            steps_ms={step: round(ms, 2) for step, ms in self.steps_ms.items()},
+            elapsed_ms=round((time.perf_counter() - self.began) * 1e3, 2),
+            energy=energy,
+        )

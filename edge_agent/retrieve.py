@@ -16,6 +16,11 @@ from .tools import Example, Tool
 
 #: BM25 column weights: name, description, parameters
 _WEIGHTS = (3.0, 2.0, 0.5)
+#: Words that say nothing about which tool is meant, yet are rare enough in short example sentences to mislead BM25.
+_STOP = frozenset(
+    "a an the i me my mine we our you your it its of to in on for at with from and or that this these there is are am"
+    " be been do does did have has had can could would will should please just so some any s t m re ll ve d".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class ToolIndex:
     """Index of tools by the names the model sees. Built once per registry (milliseconds), then read-only."""
 
     def __init__(self, tools: Mapping[str, Tool]) -> None:
+        #: example sentences that are not to be used: an evaluation hides what it asks
+        self.hidden: frozenset[str] = frozenset()
         self._tools = dict(tools)
         self._names = list(self._tools)
         self._examples = [(name, example) for name, tool in self._tools.items() for example in tool.examples]
@@ -65,9 +72,8 @@ class ToolIndex:
         query = _query(text)
         if query:
             found = self._connection.execute(
-                f"SELECT rowid, bm25(tool,{_WEIGHTS[0]},{_WEIGHTS[1]},{_WEIGHTS[2]}) FROM tool WHERE tool MATCH ?",
-                (query,),
-            )  # noqa: S608
+                "SELECT rowid, bm25(tool,?,?,?) FROM tool WHERE tool MATCH ?", (*_WEIGHTS, query)
+            )
             for row, score in found:
                 scores[self._names[row]] = -score
             best: dict[str, float] = {}
@@ -78,18 +84,15 @@ class ToolIndex:
         order = sorted(self._names, key=lambda name: -scores[name])
         return [Ranked(name, scores[name]) for name in order[:count]]
 
-    def shots(self, text: str, names: Sequence[str], per_tool: int) -> list[Shot]:
-        """Up to `per_tool` examples of each named tool, the most similar of them first within a tool.
+    def shots(self, text: str, names: Sequence[str], count: int) -> list[Shot]:
+        """The `count` examples of the named tools that are most like `text`, best first.
 
-        The request itself is never among them: a demonstration that is the question would be an answer.
-        """
-        similar = {(shot.name, shot.example.text): shot.score for shot in self._shots(_query(text))}
-        chosen: list[Shot] = []
-        for name in names:
-            mine = [Shot(name, e, similar.get((name, e.text), 0.0)) for e in self._tools[name].examples]
-            mine = [shot for shot in mine if shot.example.text.casefold().strip() != text.casefold().strip()]
-            chosen += sorted(mine, key=lambda shot: -shot.score)[:per_tool]
-        return chosen
+        Where fewer resemble it, the first examples of the best tools follow."""
+        similar = [shot for shot in self._shots(_query(text)) if shot.name in names]
+        chosen = sorted(similar, key=lambda shot: -shot.score)[:count]
+        seen = {shot.example.text for shot in chosen}
+        others = [Shot(n, e, 0.0) for n in names for e in self._tools[n].examples[:1] if e.text not in self.hidden]
+        return [*chosen, *(shot for shot in others if shot.example.text not in seen)][:count]
 
     def _shots(self, query: str) -> list[Shot]:
         if not query:
@@ -97,7 +100,8 @@ class ToolIndex:
         rows = self._connection.execute(
             "SELECT rowid, bm25(example) FROM example WHERE example MATCH ?", (query,)
         )
-        return [Shot(name, example, -score) for row, score in rows for name, example in [self._examples[row]]]
+        found = [(self._examples[row], -score) for row, score in rows]
+        return [Shot(name, example, score) for (name, example), score in found if example.text not in self.hidden]
 
 
 def _parameter_names(tool: Tool) -> list[str]:
@@ -109,5 +113,5 @@ def _words(text: str) -> str:
 
 
 def _query(text: str) -> str:
-    words = dict.fromkeys(re.findall(r"\w+", text.lower()))
+    words = dict.fromkeys(word for word in re.findall(r"\w+", text.lower()) if word not in _STOP)
     return " OR ".join(f'"{word}"' for word in list(words)[:64])

@@ -47,18 +47,25 @@ def verify(call: Call, registry: Registry, text: str) -> Verdict:
 
 
 def _schema_problem(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(parameter, message) of the first violation."""
+    """(parameter, message) of the first violation; an empty parameter when none of the tool's is at fault."""
     if tool.model is not None:
         try:
             tool.bind(arguments)
         except ToolError as error:
-            _, _, rest = str(error).partition(": ")
-            return rest.split(":", 1)[0], str(error)
+            where = str(error).removeprefix(f"{tool.qualified}: ").partition(":")[0].partition(".")[0]
+            return where if where in tool.parameters.get("properties", {}) else "", str(error)
         return None
     from jsonschema import Draft202012Validator
+    from referencing import Registry as Schemas
+    from referencing.exceptions import Unresolvable
 
-    found = next(iter(Draft202012Validator(tool.parameters).iter_errors(dict(arguments))), None)
+    try:  # an empty registry, because jsonschema would fetch what `$ref` names from the network
+        validator = Draft202012Validator(tool.parameters, registry=Schemas())
+        found = next(iter(validator.iter_errors(dict(arguments))), None)
+    except Unresolvable as error:
+        return "", f"{tool.qualified}: its schema refers to {error.ref!r}, which is not part of it"
     if found is None:
         return None
-    where = str(found.absolute_path[0]) if found.absolute_path else ""
-    return where, f"{tool.qualified}: {where or 'arguments'}: {found.message}"
+    absent = found.validator_value if found.validator == "required" and not found.absolute_path else ()
+    at_fault = [*map(str, found.absolute_path), *(name for name in absent if name not in arguments), ""]
+    return at_fault[0], f"{tool.qualified}: {at_fault[0] or 'arguments'}: {found.message}"

@@ -7,15 +7,19 @@ undo serves every tool, and a process killed half way leaves a record of exactly
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import sys
 import tempfile
+import threading
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -24,6 +28,9 @@ from .errors import RefusedError, StoreError, ToolError
 
 if TYPE_CHECKING:
     from .host import Host
+
+#: Ends the name of every temp file, so that one left by a killed process is known for what it is.
+_TEMP = ".edge_agent.tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +82,22 @@ class Context:
         self.settings = settings or {}
         self._record = record
         self._closed = False
+        self._lock = threading.RLock()
 
     # -- where things are ------------------------------------------------------------------------------
 
     def path(self, text: str) -> Path:
-        """The file a person means by `text`: `~`, relative to home, or absolute; normalised, links followed.
+        """The file a person means by `text`: `~`, relative to home, or absolute; normalised.
 
-        Raises ToolError for control characters or an empty text, RefusedError outside home and temp folders.
+        Links in its folder's name are followed, a link at the end is not. Raises ToolError for control characters
+        or an empty text, RefusedError for what lies outside home and temp folders or is a link to there.
         """
         if not text.strip() or any(unicodedata.category(c) == "Cc" for c in text):
             raise ToolError(f"{text!r} is not a file name")
         raw = Path(text.strip())
-        if raw.parts[0] == "~":
+        if raw.parts[:1] == ("~",):
             raw = Path(*raw.parts[1:])
-        path = Path(os.path.normpath(self.home / raw))
-        resolved = path.parent.resolve() / path.name
-        allowed = (self.home.resolve(), Path(tempfile.gettempdir()).resolve())
-        if not any(resolved == root or resolved.is_relative_to(root) for root in allowed):
-            raise RefusedError(
-                f"{resolved} is outside your home folder", hint="move it into your home folder first"
-            )
-        if resolved == self.data or resolved.is_relative_to(self.data.resolve()):
-            raise RefusedError(f"{resolved} belongs to edge_agent itself")
-        return resolved
+        return self._inside(Path(os.path.normpath(_real(self.home) / raw)))
 
     def folder(self, setting: str, default: str) -> Path:
         """A pack's folder: the user's setting (`packs.notes_dir`), else `default` under home. Not created."""
@@ -111,53 +111,48 @@ class Context:
             return str(path)
 
     def close(self) -> None:
-        """Forbids all further changes: the tool ran out of time, and what it did has been taken back."""
-        self._closed = True
+        """Forbids all further changes; returns when none is under way."""
+        with self._lock:
+            self._closed = True
 
     # -- reversible changes ----------------------------------------------------------------------------
 
     def write(self, path: Path, content: str | bytes, *, private: bool = False) -> None:
-        """Replaces or creates a file in one step: temp file, fsync, rename. Parent folders are made."""
-        data = content.encode() if isinstance(content, str) else content
-        self.mkdir(path.parent)
-        backup = self._backup(path) if path.exists() else None
-        self._note(Change("write", str(path), backup=backup, after=hashlib.sha256(data).hexdigest()))
-        mode = path.stat().st_mode & 0o777 if backup else (0o600 if private else 0o644)
-        write_atomic(path, data, mode)
+        """Replaces or creates a file in one step: temp file, fsync, rename. Folders are made, links followed."""
+        self._put(path, content.encode() if isinstance(content, str) else content, 0o600 if private else 0o644)
 
     def copy(self, source: Path, target: Path) -> None:
-        """Copies a file (or a folder, file by file). Refuses to overwrite."""
+        """Copies a file, or a folder file by file. Refuses to overwrite, and links and devices inside a folder."""
         self._free(target)
         if source.is_dir():
-            if target.resolve().is_relative_to(source.resolve()):
+            if _real(target).is_relative_to(_real(source)):
                 raise ToolError(f"{self.shown(target)} lies inside {self.shown(source)}")
             self.mkdir(target)
             for child in sorted(source.iterdir()):
+                if child.is_symlink():
+                    raise ToolError(f"{self.shown(child)} is a link; folders with links are not copied")
                 self.copy(child, target / child.name)
+            _guard(lambda: target.chmod(source.stat().st_mode & 0o777 | 0o700), target)
+        elif source.is_file():
+            self._put(target, source, 0o600)
+            _guard(lambda: shutil.copystat(source, target), target)
         else:
-            self.write(target, source.read_bytes())
-            shutil.copystat(source, target)
+            raise ToolError(f"{self.shown(source)} is not a file or folder")
 
     def move(self, source: Path, target: Path) -> None:
-        """Moves or renames. Refuses to overwrite: nothing is ever lost to a name that was taken."""
-        if not source.exists():
-            raise ToolError(f"{self.shown(source)} does not exist")
-        self._free(target)
-        if target.resolve().is_relative_to(source.resolve()):
-            raise ToolError(f"{self.shown(target)} lies inside {self.shown(source)}")
-        self.mkdir(target.parent)
-        self._note(Change("move", str(source), target=str(target)))
-        _guard(lambda: shutil.move(source, target), target)
+        """Moves or renames on one disk. Refuses to overwrite: nothing is ever lost to a name that was taken."""
+        self._move(self._inside(source), self._inside(target))
 
     def mkdir(self, path: Path) -> None:
         """Makes a folder and its parents, each recorded. Nothing happens if it exists."""
         if path.is_dir():
             return
-        if path.exists():
+        if os.path.lexists(path):
             raise ToolError(f"{self.shown(path)} is a file, not a folder")
         self.mkdir(path.parent)
-        self._note(Change("mkdir", str(path)))
-        _guard(lambda: path.mkdir(exist_ok=True), path)
+        with self._changing(Change("mkdir", str(path))):
+            _guard(lambda: path.mkdir(exist_ok=True), path)
+            _guard(lambda: _sync(path.parent), path)
 
     def trash(self, path: Path) -> Path:
         """Moves to the desktop's trash and returns where it lies.
@@ -165,7 +160,7 @@ class Context:
         Linux follows the freedesktop.org Trash specification 1.0 (home trash, `.trashinfo` beside it); macOS
         uses `~/.Trash`; Windows, whose recycle bin has no stable path, uses a folder in edge_agent's data.
         """
-        if not path.exists():
+        if not os.path.lexists(path):
             raise ToolError(f"{self.shown(path)} does not exist")
         if sys.platform == "darwin":
             files = self.home / ".Trash"
@@ -175,33 +170,82 @@ class Context:
             files = self.home / ".local/share/Trash/files"
         target = unused(files / path.name)
         if files.name == "files":
-            info = f"[Trash Info]\nPath={quote(str(path))}\nDeletionDate={self.now:%Y-%m-%dT%H:%M:%S}\n"
+            info = f"[Trash Info]\nPath={quote(os.fsencode(path))}\nDeletionDate={self.now:%Y-%m-%dT%H:%M:%S}\n"
             self.write(files.parent / "info" / f"{target.name}.trashinfo", info, private=True)
-        self.move(path, target)
+        self._move(self._inside(path), target)
         return target
 
     def undo_with(self, tool: str, arguments: Mapping[str, Any]) -> None:
         """Says that a change outside the file system is reversed by calling `tool` with `arguments`.
 
         To be called before the change is made."""
-        self._note(Change("call", target=tool, arguments=dict(arguments)))
+        with self._changing(Change("call", target=tool, arguments=dict(arguments))):
+            pass
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _note(self, change: Change) -> None:
-        if self._closed:
-            raise ToolError("this tool ran out of time; it may change nothing more")
-        self._record(change)
+    @contextmanager
+    def _changing(self, change: Change) -> Iterator[None]:
+        """Records a change and holds the lock while it is made: after `close` none is still about to happen."""
+        with self._lock:
+            if self._closed:
+                raise ToolError("this tool's time is over; it may change nothing more")
+            self._record(change)
+            yield
+
+    def _inside(self, path: Path) -> Path:
+        """`path`, links above it followed. Raises RefusedError unless it and what it leads to may be touched."""
+        real, parent = _real(path), _real(path.parent)
+        roots, data = (_real(self.home), _real(Path(tempfile.gettempdir()))), _real(self.data)
+        place = real if real in roots else parent / path.name
+        for each in (place, real):
+            if not any(each.is_relative_to(root) for root in roots):
+                raise RefusedError(f"{each} is outside your home folder", hint="move it into your home folder first")
+            if each.is_relative_to(data):
+                raise RefusedError(f"{each} belongs to edge_agent itself")
+        return place
+
+    def _put(self, path: Path, source: bytes | Path, mode: int) -> None:
+        path = self._inside(path)
+        if path.is_symlink():
+            path = _real(path)
+        if path.is_dir():
+            raise ToolError(f"{self.shown(path)} is a folder, not a file")
+        self.mkdir(path.parent)
+        backup = None
+        if path.exists():
+            backup, mode = self._backup(path), path.stat().st_mode & 0o777
+        after = hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else file_digest(source)
+        with self._changing(Change("write", str(path), backup=backup, after=after)):
+            write_atomic(path, source, mode)
+
+    def _move(self, source: Path, target: Path) -> None:
+        if not os.path.lexists(source):
+            raise ToolError(f"{self.shown(source)} does not exist")
+        self._free(target)
+        if _real(target).is_relative_to(_real(source)):
+            raise ToolError(f"{self.shown(target)} lies inside {self.shown(source)}")
+        if any(_real(held).is_relative_to(source) for held in (self.home, self.data)):
+            raise RefusedError(f"{self.shown(source)} holds your home or edge_agent's own data; it stays where it is")
+        self.mkdir(target.parent)
+        with self._changing(Change("move", str(source), target=str(target))):
+            _rename(source, target)
 
     def _free(self, target: Path) -> None:
-        if target.exists() or target.is_symlink():
+        if os.path.lexists(target):
             raise ToolError(f"{self.shown(target)} exists already", hint="choose another name")
 
     def _backup(self, path: Path) -> str:
+        """Keeps the content of `path` under its hash, and makes it look new, so that `Journal.forget` leaves it."""
         digest = file_digest(path)
         backup = self.data / "backups" / digest[:2] / digest
-        if not backup.exists():
-            write_atomic(backup, path.read_bytes(), 0o600)
+        if backup.exists():
+            os.utime(backup)
+        else:
+            write_atomic(backup, path)
+            if file_digest(backup) != digest:
+                backup.unlink()
+                raise ToolError(f"{path} is being changed by another program")
         return str(backup)
 
 
@@ -212,19 +256,22 @@ def revert(change: Change) -> str:
     """
     path, target = Path(change.path), Path(change.target)
     if change.op == "write":
-        if not path.exists() or file_digest(path) != change.after:
+        if not path.is_file() or file_digest(path) != change.after:
             raise ToolError(f"{path} has changed since; it is left alone")
         if change.backup is None:
             _guard(path.unlink, path)
             return f"removed {path}"
-        write_atomic(path, Path(change.backup).read_bytes(), path.stat().st_mode & 0o777)
+        if not Path(change.backup).exists():
+            raise StoreError(f"{path}: its old content is not kept any more")
+        write_atomic(path, Path(change.backup), path.stat().st_mode & 0o777)
         return f"restored {path}"
     if change.op == "move":
-        if not target.exists():
+        if not os.path.lexists(target):
             raise ToolError(f"{target} is not there any more")
-        if path.exists():
+        if os.path.lexists(path):
             raise ToolError(f"{path} exists again; it is not overwritten")
-        _guard(lambda: shutil.move(target, path), path)
+        _guard(lambda: path.parent.mkdir(parents=True, exist_ok=True), path)
+        _rename(target, path)
         return f"moved {target} back to {path}"
     if change.op == "mkdir":
         if not path.is_dir():
@@ -239,7 +286,7 @@ def revert(change: Change) -> str:
 def unused(path: Path) -> Path:
     """`path`, or `name (2).ext` and so on: the first that is free."""
     number, candidate = 1, path
-    while candidate.exists() or candidate.is_symlink():
+    while os.path.lexists(candidate):
         number += 1
         candidate = path.with_name(f"{path.stem} ({number}){path.suffix}")
     return candidate
@@ -251,17 +298,31 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Whole or not at all: temp file in the same folder, fsync, rename, folder fsync.
+def private_folder(path: Path) -> None:
+    """Makes a folder, and those above it that are missing, for its owner only (0700). Raises OSError."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
 
-    Raises StoreError naming the path on a full disk, a read-only folder or a missing right."""
+
+def write_atomic(path: Path, data: bytes | Path, mode: int = 0o600) -> None:
+    """Whole or not at all: temp file in the same folder, fsync, rename, folder fsync. `data` may be a file to copy.
+
+    Raises StoreError naming the path on a full disk, a read-only folder or a missing right. A process killed
+    within leaves at most the temp file; `sweep` removes it.
+    """
 
     def write() -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+        private_folder(path.parent)
+        prefix = f".{path.name[:40]}.{os.getpid()}-"
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=_TEMP)
         try:
             with os.fdopen(descriptor, "wb") as handle:
-                handle.write(data)
+                if isinstance(data, bytes):
+                    handle.write(data)
+                else:
+                    with data.open("rb") as source:
+                        shutil.copyfileobj(source, handle, 1 << 20)
                 handle.flush()
                 os.fchmod(handle.fileno(), mode) if hasattr(os, "fchmod") else None
                 os.fsync(handle.fileno())
@@ -269,14 +330,46 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        if os.name == "posix":
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        _sync(path.parent)
 
     _guard(write, path)
+
+
+def sweep(folder: Path, process: int) -> None:
+    """Removes the temp files that `write_atomic`, killed in `process`, left in a folder."""
+    for left in folder.glob(f".*.{process}-*{_TEMP}"):
+        _guard(partial(left.unlink, missing_ok=True), left)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _rename(source: Path, target: Path) -> None:
+    """One step, so never half done; therefore not from disk to disk."""
+
+    def rename() -> None:
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            raise ToolError(f"{target} is on another disk than {source}", hint="copy it there instead") from error
+
+        _sync(source.parent)
+        _sync(target.parent)
+
+    _guard(rename, target)
+
+
+def _sync(folder: Path) -> None:
+    """Makes names in a folder survive a power cut, where the system can."""
+    if os.name == "posix" and os.access(folder, os.R_OK):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _guard(action: Callable[[], Any], path: Path) -> None:

@@ -1,41 +1,23 @@
-"""Contacts for tests of packs that look people up: four people, without the contacts pack's files."""
+"""Four contacts, as vCard files, for tests of packs that look people up."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from types import ModuleType
+from edge_agent.workspace import Context
 
-import pytest
-
-from edge_agent import toolpacks
-from edge_agent.errors import ToolError
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    name: str
-    phone: str = ""
-    email: str = ""
+PEOPLE = (
+    ("Anna Berg", "+49 170 111", "anna@example.org"),
+    ("Tom Ode", "+1 555 0100", "tom@example.org"),
+    ("Smith and Sons", "", "office@smith.example"),
+    ("Mute Mike", "", ""),
+)
 
 
-PEOPLE = {
-    "anna": Person("Anna Berg", "+49 170 111", "anna@example.org"),
-    "tom": Person("Tom Ode", "+1 555 0100", "tom@example.org"),
-    "smith and sons": Person("Smith and Sons", "", "office@smith.example"),
-    "mute": Person("Mute Mike"),
-}
-
-
-def resolve(ctx: object, text: str) -> Person:
-    try:
-        return PEOPLE[text.strip().lower()]
-    except KeyError:
-        raise ToolError(f"no contact is called {text!r}") from None
-
-
-def give_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("edge_agent.toolpacks.contacts")
-    module.resolve = resolve  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(toolpacks, "contacts", module, raising=False)
+def write_people(ctx: Context) -> None:
+    folder = ctx.home / ".contacts"
+    folder.mkdir()
+    for number, (name, phone, email) in enumerate(PEOPLE):
+        first, _, last = name.partition(" ")
+        lines = ["BEGIN:VCARD", "VERSION:3.0", f"UID:{number}", f"FN:{name}", f"N:{last};{first};;;"]
+        lines += [f"TEL;TYPE=CELL:{phone}"] if phone else []
+        lines += [f"EMAIL:{email}"] if email else []
+        (folder / f"{number}.vcf").write_text("\r\n".join([*lines, "END:VCARD", ""]))

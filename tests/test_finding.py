@@ -11,7 +11,7 @@ from packs_fixture import NOW, RecordingContext, make_context
 
 from edge_agent.errors import RefusedError, ToolError
 from edge_agent.toolpacks import finding
-from edge_agent.toolpacks.filewords import parse, score, time_span, tokens
+from edge_agent.toolpacks.filewords import known, parse, score, time_span, tokens
 
 FILES = {
     "Documents/lease.pdf": 11,
@@ -157,6 +157,25 @@ def test_folder(ctx: RecordingContext, said: str, name: str) -> None:
         with pytest.raises(ToolError, match=r"no folder matches|can mean"):
             finding.folder(ctx, "taxes/1999")
     assert finding.folder(ctx, said) == (ctx.home / name).resolve()
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("my photos", "Pictures"),
+        ("the photo folder", "Pictures"),
+        ("the photo", None),
+        ("document", None),
+        ("the docs", "Documents"),
+        ("Desktop", "Desktop"),
+        ("music", "Music"),
+        ("~", ""),
+        ("the downloads pdf", None),
+        ("", None),
+    ],
+)
+def test_known(ctx: RecordingContext, said: str, name: str | None) -> None:
+    assert known(ctx, said) == (None if name is None else (ctx.home / name).resolve())
 
 
 def test_a_known_folder_may_be_new_or_localised(ctx: RecordingContext) -> None:

@@ -67,7 +67,8 @@ TABLE: list[tuple[Any, list[str], list[str], list[str]]] = [
      ["01", '"\\ud800"', "[1,]", "{1:2}", "", '"\t"', "1" * 40], ["[", '{"a":', "-", "tru"]),
     (TREE, ["{}", '{"v":1}', '{"kids":[{"v":2,"kids":[]},{}]}'], ['{"kids":[1]}', '{"kids":{}}'], ['{"kids":[{"v"']),
     (CIRCLE, ['{"p":"x","q":"x"}', '{"p":1,"q":2}'], ['{"p":"y","q":1}', '{"p":"x"}'], ['{"p":']),
-    (VEHICLE, ['{"kind":"car","doors":4}', '{"kind":"bike"}'], ['{"kind":"bike","doors":2}', '{"kind":"bus"}'], ["{"]),
+    (VEHICLE, ['{"kind":"car","doors":4}', '{"kind":"bike"}'], ['{"kind":"bike","doors":2}', '{"kind":"bus"}'],
+     ["{"]),
     ({"type": ["string", "null"], "maxLength": 2}, ['"ab"', '""', "null", '"\\u00e9x"'], ['"abc"', "1"], ['"ab']),
     ({"type": "string", "nullable": True}, ['"a"', "null"], ["1"], []),
     ({"type": "string", "minLength": 2}, ['"ab"', '"\\n\\""'], ['"a"'], ['"a']),
@@ -108,15 +109,16 @@ TABLE: list[tuple[Any, list[str], list[str], list[str]]] = [
     ({"type": "string", "format": "date"}, ['"2024-02-29"', '"1999-12-31"'], ['"2024-13-01"', '"2024-04-31"'], ['"20']),
     ({"type": "string", "format": "time"}, ['"09:30:00Z"', '"23:59:60.5+02:00"'], ['"24:00:00Z"', '"09:30"'], []),
     ({"type": "string", "format": "date-time"}, ['"2024-02-29T09:30:00Z"'], ['"2024-02-29 09:30"'], []),
-    ({"type": "string", "format": "duration"}, ['"P3D"', '"PT1H30M"', '"P1Y2M3DT4H"', '"P2W"'], ['"P"', '"PT"', '"P1S"'],
-     []),
+    ({"type": "string", "format": "duration"}, ['"P3D"', '"PT1H30M"', '"P1Y2M3DT4H"', '"P2W"'],
+     ['"P"', '"PT"', '"P1S"'], []),
     ({"type": "string", "format": "email"}, ['"a.b+c@ex-a.org"', '"x@y"'], ['"a@"', '"@b"', '"a..b@c"'], ['"a@b.']),
     ({"type": "string", "format": "uri"}, ['"https://a.org/b?c=d#e"', '"mailto:a@b.c"', '"urn:x:1"'], ['"a b"', '"/x"'],
      ['"https:']),
     ({"type": "string", "format": "uuid"}, ['"123e4567-e89b-12d3-a456-426614174000"'], ['"123e4567"'], []),
-    ({"type": "string", "format": "path"}, ['"/etc/hosts"', '"C:\\\\a\\\\b"', '"a b/c.txt"', '"~/x"'], ['""', '"/a//b"'],
-     []),
-    ({"type": "string", "pattern": "^[a-z]{2,3}-\\d+$"}, ['"ab-1"', '"abc-99"'], ['"a-1"', '"ab-"', '"wxab-1"'], ['"ab']),
+    ({"type": "string", "format": "path"}, ['"/etc/hosts"', '"C:\\\\a\\\\b"', '"a b/c.txt"', '"~/x"'],
+     ['""', '"/a//b"'], []),
+    ({"type": "string", "pattern": "^[a-z]{2,3}-\\d+$"}, ['"ab-1"', '"abc-99"'], ['"a-1"', '"ab-"', '"wxab-1"'],
+     ['"ab']),
     ({"type": "string", "pattern": "[\"\\\\]"}, ['"a\\"b"', '"\\\\"'], ['"ab"'], []),
 ]  # fmt: skip
 
@@ -208,6 +210,31 @@ def test_too_deep_is_an_error(depth: int, keyword: str) -> None:
             compile_schema(schema, name="t")
     else:
         assert compile_schema(schema, name="t").accepts("1")
+
+
+JUNK: list[Any] = [
+    None, True, 0, -1, 3.5, 1e400, 10**30, "", "x", "#", [], [[]], {}, {"a": 1}, ["string", 3], "^(", 50_000, [{}],
+    {"$ref": "#"},
+]  # fmt: skip
+KEYWORDS = [
+    "type", "properties", "required", "items", "anyOf", "oneOf", "allOf", "enum", "const", "minLength", "maxItems",
+    "pattern", "format", "$ref", "x-edge-copy", "additionalProperties", "patternProperties", "minimum",
+    "exclusiveMaximum", "multipleOf", "prefixItems", "nullable", "minProperties", "$schema", "$id",
+]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([row[0] for row in TABLE if isinstance(row[0], dict)]),
+    st.dictionaries(st.sampled_from(KEYWORDS), st.sampled_from(JUNK), min_size=1, max_size=3),
+    st.booleans(),
+)
+def test_spoiled_schemas_compile_or_name_the_fault(schema: Any, junk: dict[str, Any], deeper: bool) -> None:
+    spoiled = {**schema, **({"properties": {"p": {**schema, **junk}}} if deeper else junk)}
+    try:
+        TextMatcher(compile_schema(spoiled, name="t").grammar)
+    except SchemaError as error:
+        assert error.message.startswith("t")
 
 
 def test_open_objects_follow_the_standard() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packs_fixture import NOW, RecordingContext, make_context, tree, undo
-from people_fixture import give_people
+from people_fixture import write_people
 
 from edge_agent.errors import ToolError
 from edge_agent.toolpacks import letters, mail
@@ -20,9 +20,9 @@ from edge_agent.tools import ToolResult
 
 
 @pytest.fixture
-def ctx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordingContext:
-    give_people(monkeypatch)
+def ctx(tmp_path: Path) -> RecordingContext:
     ctx = make_context(tmp_path)
+    write_people(ctx)
     receive(ctx, "1", "Anna Berg <anna@example.org>", "Invoice 7", "Please pay.\nThanks", days=9)
     receive(ctx, "2", "Tom Ode <tom@example.org>", "Picnic", "<p>Sun<b>day</b>?</p>", days=1, html=True)
     receive(ctx, "3", '"Berg, Anna" <anna@example.org>', "Re: Museum", "Yes!", days=0, references="<a@x> <b@x>")
@@ -184,13 +184,13 @@ def test_list_emails(ctx: RecordingContext) -> None:
     ("name", "arguments", "message"),
     [
         ("compose_email", {"to": "anna"}, "would be empty"),
-        ("compose_email", {"to": "nobody", "text": "x"}, "no contact is called 'nobody'"),
-        ("compose_email", {"to": "Anna and nobody", "text": "x"}, "no contact is called 'nobody'"),
+        ("compose_email", {"to": "nobody", "text": "x"}, "nobody in your contacts fits 'nobody'"),
+        ("compose_email", {"to": "Anna and nobody", "text": "x"}, "nobody in your contacts fits 'nobody'"),
         ("compose_email", {"to": "mute", "text": "x"}, "Mute Mike has no email address"),
         ("compose_email", {"to": " , ", "text": "x"}, "nobody to write to"),
         ("compose_email", {"to": "anna", "attachment": "unicorn.pdf"}, "no file matches 'unicorn.pdf'"),
         ("reply_email", {"text": "x", "which": "zebra"}, "no email in ~/Mail/Inbox matches “zebra”"),
-        ("forward_email", {"which": "invoice", "to": "nobody"}, "no contact"),
+        ("forward_email", {"which": "invoice", "to": "nobody"}, "nobody in your contacts fits"),
         ("list_emails", {"when": "soon"}, "'soon' is not a day"),
     ],
 )

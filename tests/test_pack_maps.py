@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from edge_agent.errors import ToolError
-from edge_agent.toolpacks.maps import directions, map_link, meeting_link
+from edge_agent.toolpacks.maps import create_meeting_link, directions, map_link
 
 
 def query(url: str) -> dict[str, str]:
@@ -55,10 +55,10 @@ def test_directions_by_transit_and_without_a_start() -> None:
 
 
 def test_meeting_links_cannot_be_guessed() -> None:
-    result = meeting_link.call({"title": "Bücher & budget review!"})
+    result = create_meeting_link.call({"title": "Bücher & budget review!"})
     assert result.data["url"].startswith("https://meet.jit.si/B-Cher-Budget-Review-")
     assert "Nothing was booked" in result.text
-    rooms = {meeting_link.call({}).data["url"] for _ in range(20)}
+    rooms = {create_meeting_link.call({}).data["url"] for _ in range(20)}
     assert len(rooms) == 20
     assert all(len(url.rpartition("/")[2]) == 16 for url in rooms)
 

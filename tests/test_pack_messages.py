@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 from packs_fixture import RecordingContext, make_context, tree, undo
-from people_fixture import give_people
+from people_fixture import write_people
 
 from edge_agent.errors import ToolError
 from edge_agent.toolpacks.messages import draft_message
 
 
 @pytest.fixture
-def ctx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordingContext:
-    give_people(monkeypatch)
-    return make_context(tmp_path)
+def ctx(tmp_path: Path) -> RecordingContext:
+    ctx = make_context(tmp_path)
+    write_people(ctx)
+    return ctx
 
 
 @pytest.mark.parametrize(
@@ -47,13 +48,14 @@ def test_a_second_draft_keeps_the_first(ctx: RecordingContext) -> None:
 @pytest.mark.parametrize(
     ("to", "text", "message"),
     [
-        ("nobody", "x", "no contact is called 'nobody'"),
+        ("nobody", "x", "nobody in your contacts fits 'nobody'"),
         ("mute", "x", "Mute Mike has no phone number"),
-        ("12", "x", "no contact"),
+        ("12", "x", "nobody in your contacts fits"),
         ("anna", " ", "would be empty"),
     ],
 )
 def test_refusals_write_nothing(ctx: RecordingContext, to: str, text: str, message: str) -> None:
+    before = tree(ctx)
     with pytest.raises(ToolError, match=message):
         draft_message.call({"to": to, "text": text}, ctx)
-    assert tree(ctx) == {}
+    assert tree(ctx) == before

@@ -6,7 +6,8 @@ import functools
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ from . import render
 
 if TYPE_CHECKING:
     from ..agent import Agent
-    from ..config import Settings
+    from ..config import Dirs, Settings
     from ..execute import Approval, Approver
     from ..models import ModelFile, Store
 
@@ -53,10 +54,10 @@ def complete_tools(ctx: click.Context, _: click.Parameter, begun: str) -> list[s
 
 
 MODEL = click.option(
-    "--model", metavar="NAME|FILE", shell_complete=complete_models, help="Model to use (see `models list`), or a .gguf file."
+    "--model", metavar="NAME|FILE", shell_complete=complete_models, help="A name from `models list`, or a .gguf file."
 )
 DIALECT = click.option("--dialect", metavar="NAME", help="How the model writes calls; needed for a .gguf file.")
-PACK = click.option("--pack", "packs", metavar="PACK", multiple=True, help="Offer only this tool pack; may be repeated.")
+PACK = click.option("--pack", "packs", metavar="PACK", multiple=True, help="Use only this tool pack (repeatable).")
 OFFLINE = click.option("--offline", is_flag=True, help="Refuse whatever needs the network.")
 YES = click.option("--yes", "-y", is_flag=True, help="Allow everything without asking.")
 NOW = click.option("--now", metavar="TIME", help="Take this ISO time as the present, e.g. 2026-11-28T09:30.")
@@ -102,17 +103,22 @@ def make_agent(options: Options, **more: Any) -> Agent:
 
 def declared_present(text: str, settings: Settings) -> datetime:
     """An ISO time; without an offset it is in the user's time zone. Raises InputError."""
-    from zoneinfo import ZoneInfo
-
-    from tzlocal import get_localzone
-
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InputError(f"--now: {text!r} is not an ISO time", hint="for example 2026-11-28T09:30+01:00") from None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(settings.timezone) if settings.timezone else get_localzone())
+        moment = moment.replace(tzinfo=zone(settings))
     return moment
+
+
+def zone(settings: Settings) -> tzinfo:
+    """The time zone of the settings, else the system's."""
+    from zoneinfo import ZoneInfo
+
+    from tzlocal import get_localzone
+
+    return ZoneInfo(settings.timezone) if settings.timezone else get_localzone()
 
 
 def approver(*, yes: bool) -> Approver:
@@ -145,9 +151,14 @@ def start_ringer(agent: Agent, tools: Iterable[str]) -> None:
     from ..toolpacks import ringer
 
     try:
-        ringer.ensure_running()
+        ringer.ensure_running(*ringer_folders(agent.settings, agent.dirs))
     except EdgeAgentError as error:
         render.notice(f"nothing will ring by itself: {error}")
+
+
+def ringer_folders(settings: Settings, dirs: Dirs) -> tuple[Path, Path]:
+    """Where the ringer finds the tasks, and where it keeps its own records."""
+    return Path.home() / settings.tasks_dir, dirs.data / "ringer"
 
 
 def open_store() -> Store:

@@ -15,7 +15,8 @@ from . import build, render
 from .ask import finish, follow, tell
 
 if TYPE_CHECKING:
-    from ..agent import Agent, Conversation
+    from ..agent import Agent
+    from ..request import Conversation
 
 HELP = """\
 Say what you want done. A question back can be answered in the next line.
@@ -37,7 +38,7 @@ def chat(options: build.Options, as_json: bool) -> None:
     edge-agent chat
     edge-agent chat --pack clock --pack notes
     """
-    from ..agent import Conversation
+    from ..request import Conversation
 
     with build.make_agent(options) as agent:
         conversation = Conversation()

@@ -19,7 +19,7 @@ def evals() -> None:
 @build.options(build.MODEL, build.DIALECT)
 @click.option("--limit", type=click.IntRange(1), help="First so many cases of each kind.")
 @click.option("--kind", "kinds", multiple=True, help="Only this kind: single, two_step, missing, impossible.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Keep each case here; continues what is there.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Keep each case here, and go on from it.")
 @render.json_option
 def everyday(
     options: build.Options, limit: int | None, kinds: tuple[str, ...], out: Path | None, as_json: bool

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..ledger import Ledger, Row
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DECISIONS = ("act", "ask", "decline", "failed")
 _ALL = 2**62
 
 
@@ -32,7 +33,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--text", default="", help="Whose request contains this."),
         click.option("--tool", default="", help="That called a tool whose name contains this."),
-        click.option("--decision", type=click.Choice(["act", "ask", "decline", "failed"]), default="", help="That ended so."),
+        click.option("--decision", type=click.Choice(_DECISIONS), default=None, help="That ended so."),
         click.option("--since", default="", metavar="AGE|TIME", help="Younger than e.g. 30m, 12h, 2d, or an ISO time."),
     ):
         command = option(command)
@@ -40,21 +41,22 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _limited(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option("--limit", type=click.IntRange(1), default=default, show_default=default != _ALL, help="At most so many.")
+    shown = default != _ALL
+    return click.option("--limit", type=click.IntRange(1), default=default, show_default=shown, help="At most so many.")
 
 
 @ledger.command("list")
 @_filters
 @_limited(20)
 @render.json_option
-def list_(since: str, decision: str, tool: str, text: str, limit: int, as_json: bool) -> None:
+def list_(since: str, decision: str | None, tool: str, text: str, limit: int, as_json: bool) -> None:
     """List requests, newest first.
 
     \b
     edge-agent ledger list --since 2d --decision failed
     edge-agent ledger list --tool clock --text water --json
     """
-    rows = list(_open().rows(since=moment(since), decision=decision, tool=tool, text=text, limit=limit))
+    rows = list(_open().rows(since=moment(since), decision=decision or "", tool=tool, text=text, limit=limit))
     if as_json:
         render.emit([_document(row) for row in rows])
         return
@@ -100,7 +102,8 @@ def show(id: str, as_json: bool) -> None:
             ("error", row.error),
             ("model", row.model),
             ("tools", f"{', '.join(row.tools_kept)} of {row.tools_offered}"),
-            ("tokens", f"{row.prompt_tokens} prompt ({row.reused_tokens} reused), {row.generated_tokens} written ({row.forced_tokens} forced)"),
+            ("prompt", f"{row.prompt_tokens} tokens, {row.reused_tokens} of them reused"),
+            ("written", f"{row.generated_tokens} tokens, {row.forced_tokens} of them forced"),
             ("energy", energy(row.energy)),
         ]
     )
@@ -139,13 +142,13 @@ def stats(as_json: bool) -> None:
 @_limited(_ALL)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of stdout.")
 @render.json_option
-def export(since: str, decision: str, tool: str, text: str, limit: int, out: Path | None, as_json: bool) -> None:
+def export(since: str, decision: str | None, tool: str, text: str, limit: int, out: Path | None, as_json: bool) -> None:
     """Write requests as JSON lines, newest first. A file is made readable by you only.
 
     \b
     edge-agent ledger export --since 2026-11-01 --out november.jsonl
     """
-    rows = _open().rows(since=moment(since), decision=decision, tool=tool, text=text, limit=limit)
+    rows = _open().rows(since=moment(since), decision=decision or "", tool=tool, text=text, limit=limit)
     if out is None:
         for row in rows:
             render.emit(_document(row))
@@ -167,7 +170,14 @@ def export(since: str, decision: str, tool: str, text: str, limit: int, out: Pat
 @options(YES)
 @render.json_option
 def forget(
-    options: Options, id: str | None, since: str, decision: str, tool: str, text: str, everything: bool, as_json: bool
+    options: Options,
+    id: str | None,
+    since: str,
+    decision: str | None,
+    tool: str,
+    text: str,
+    everything: bool,
+    as_json: bool,
 ) -> None:
     """Delete requests for good: one by its ID, those the filters choose, or --all.
 
@@ -182,7 +192,9 @@ def forget(
     if id:
         ids = [_one(book, id).id]
     elif everything or any((since, decision, tool, text)):
-        ids = [row.id for row in book.rows(since=moment(since), decision=decision, tool=tool, text=text, limit=_ALL)]
+        ids = [
+            row.id for row in book.rows(since=moment(since), decision=decision or "", tool=tool, text=text, limit=_ALL)
+        ]
     else:
         raise InputError("nothing says what to forget", hint="an ID, --since, --decision, --tool, --text, or --all")
     if ids:
@@ -204,7 +216,8 @@ def moment(text: str, *, now: float | None = None) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
-        raise InputError(f"--since: {text!r} is neither an age nor a time", hint="for example 2d, 12h, 2026-11-28") from None
+        said = f"--since: {text!r} is neither an age nor a time"
+        raise InputError(said, hint="for example 2d, 12h, 2026-11-28") from None
 
 
 def _open() -> Ledger:

@@ -74,9 +74,10 @@ def show(name: str, as_json: bool) -> None:
     line = _listed(store, name)
     file = store.resolve(name) if line.installed else None
     prepared = find(store, file) if file else None
+    catalogued = asdict(line.entry) if line.entry else {}
     document = {
+        **catalogued,
         **_line(line, _memory_mb()),
-        **({key: value for key, value in asdict(line.entry).items() if key not in ("name", "default")} if line.entry else {}),
         "download_url": line.entry.download_url if line.entry else None,
         "path": str(file.path) if file else None,
         "sha256": file.sha256 if file else line.entry.sha256 if line.entry else None,

@@ -10,7 +10,7 @@ from . import render
 @click.command()
 @render.json_option
 def power(as_json: bool) -> None:
-    """Show the energy meters: what was found, and what would make the others work.
+    """Show the energy meters, and what mends the rest.
 
     Without any, joules are estimated from CPU time, and said to be.
 

@@ -94,7 +94,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: I
         made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
         made.add_row(*("–" if cell is None else visible(str(cell)) for cell in row))
-    console().print(made)
+    # Through click, which takes the colours out of a pipe; rich pads every line and ends the process itself
+    # when the pipe is closed.
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(made)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:

@@ -112,7 +112,8 @@ def _object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise InputError(f"the arguments are not JSON: {error}", hint="""for example '{"path": "notes.txt"}'""") from None
+        hint = """for example '{"path": "notes.txt"}'"""
+        raise InputError(f"the arguments are not JSON: {error}", hint=hint) from None
     if not isinstance(value, dict):
         raise InputError(f"the arguments must be a JSON object, not {type(value).__name__}")
     return value

@@ -86,7 +86,7 @@ def bench(options: build.Options, name: str | None, as_json: bool) -> None:
     model = build.chosen_model(store, name, options.dialect)
     prepared = find(store, model)
     path = prepared.path if prepared else model.path
-    speed = measure_speed(path, prepared.kernels) if prepared else measure_speed(path)
+    speed = measure_speed(path, prepared.kernels if prepared else None)  # type: ignore[arg-type]
     document = {
         "path": str(path),
         "format": prepared.format if prepared else "as shipped",
@@ -111,12 +111,13 @@ def as_document(prepared: Prepared) -> dict[str, Any]:
 
 def show_measurements(prepared: Prepared) -> None:
     """The candidates, the kept one marked, times in tokens per second and seconds."""
-    rows: list[tuple[object, ...]] = [
-        ("*" if name == prepared.format else "", name, f"{m.prompt_tok_s:.0f}", f"{m.generate_tok_s:.0f}", f"{m.request_s:.2f}")
-        for name, m in prepared.measurements.items()
-    ]
+    rows: list[tuple[object, ...]] = []
+    for name, m in prepared.measurements.items():
+        speeds = (f"{m.prompt_tok_s:.0f}", f"{m.generate_tok_s:.0f}", f"{m.request_s:.2f}")
+        rows.append(("*" if name == prepared.format else "", name, *speeds))
     rows += [("", name, None, None, reason) for name, reason in prepared.failures.items()]
-    render.table(("", "format", "prompt tok/s", "writing tok/s", "s per request"), rows, right=["prompt tok/s", "writing tok/s"])
+    numbers = ("prompt tok/s", "writing tok/s")
+    render.table(("", "format", *numbers, "s per request"), rows, right=numbers)
 
 
 @contextlib.contextmanager

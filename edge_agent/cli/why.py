@@ -26,12 +26,12 @@ def explain(events: Iterable[Event], result: Mapping[str, Any]) -> None:
                 )
             case Verified():
                 render.say(f"{event.tool}: {event.verdict}, confidence {event.confidence:.3f} {event.reason}".rstrip())
-                rows = [
+                given = [
                     (f"  {name}", render.arguments_shown(value), event.sources.get(name))
                     for name, value in event.arguments.items()
                 ]
-                if rows:
-                    render.table(("  argument", "value", "source"), rows)
+                if given:
+                    render.table(("  argument", "value", "source"), given)
             case Decided():
                 scale = "calibrated" if event.calibrated else "not calibrated"
                 render.say(f"decided: {event.decision} ({event.reason}; confidence {event.confidence:.3f}, {scale})")

@@ -98,6 +98,7 @@ class LlamaEngine:
         self._context: Any = None
         self._adapter: Any = None
         self._guidance: Any = None
+        self._batch: Any = None
         self._wanted_threads = threads
         self._buffer = ctypes.create_string_buffer(256)
         gpu = bool(lc.llama_supports_gpu_offload()) and gpu_layers != 0
@@ -272,9 +273,13 @@ class LlamaEngine:
         return count
 
     def close(self) -> None:
+        self._guidance = None
         if self._context:
             lc.llama_free(self._context)
             self._context = None
+        if self._batch:
+            lc.llama_batch_free(self._batch)
+            self._batch = None
         if self._model:
             lc.llama_model_free(self._model)
             self._model = None

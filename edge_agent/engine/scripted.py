@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .base import Logits
 
 #: llguidance's byte tokenizer: 256 bytes, five marks and the end token
-_END = 261
+_BYTES, _END = 256, 261
 _LIKED = 12.0
 
 
@@ -42,7 +42,7 @@ class ScriptedEngine:
         return list(text.encode())
 
     def detokenize(self, tokens: Sequence[int]) -> str:
-        return bytes(token for token in tokens if token < _END).decode(errors="replace")
+        return bytes(token for token in tokens if token < _BYTES).decode(errors="replace")
 
     def guidance_tokenizer(self) -> Any:
         from llguidance import LLTokenizer
@@ -59,7 +59,7 @@ class ScriptedEngine:
             self.prompts.append(self.detokenize(self._held))
             self._answer = self._next_answer(self.prompts[-1]).encode()
             self._written = len(self._held)
-        written = bytes(token for token in self._held[self._written :] if token < _END)
+        written = bytes(token for token in self._held[self._written :] if token < _BYTES)
         follows = self._answer.startswith(written) and len(written) < len(self._answer)
         logits = np.zeros(self.info.vocabulary, dtype=np.float32)
         logits[self._answer[len(written)] if follows else _END] = _LIKED
@@ -82,7 +82,7 @@ class ScriptedEngine:
         raise EngineError("the scripted engine has one sequence")
 
     def snapshot(self, sequence: int = 0) -> bytes:
-        return self.detokenize(self._held).encode()
+        return bytes(token for token in self._held if token < _BYTES)
 
     def restore(self, state: bytes, *, sequence: int = 0) -> None:
         self._held, self._answer = list(state), None

@@ -29,8 +29,8 @@ def busy_threads(root: Path = Path("/")) -> int:
 
 
 def choose(wanted: int | None = None, *, cores: int | None = None, busy: int | None = None) -> int:
-    """`wanted` if given, else cores less busy ones, at least 1."""
-    if wanted:
+    """`wanted` if given (and positive), else cores less busy ones, at least 1."""
+    if wanted and wanted > 0:
         return wanted
     cores = usable_cores() if cores is None else cores
     busy = busy_threads() if busy is None else busy

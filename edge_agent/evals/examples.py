@@ -58,6 +58,7 @@ def run(
     asked = [(example.text, tool, example) for tool in agent.registry for example in tool.examples][:limit]
     rows = []
     for number, (text, tool, example) in enumerate([*asked, *((text, None, None) for text in UNFIT)]):
+        agent.index.hidden = frozenset({text})
         calling = 0.0
         result: Any = {}
         for event in agent.run(text, dry_run=True):
@@ -82,6 +83,7 @@ def run(
         )
         if progress:
             progress(number + 1, len(asked) + len(UNFIT))
+    agent.index.hidden = frozenset()
     tools, chat = rows[: len(asked)], rows[len(asked) :]
     right = sum(row["right"] for row in tools)
     return {

@@ -22,6 +22,7 @@ from .ir import Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, reachable
 from .lint import fixed_point, nullable
 from .strings import complement
 
+_COUNTS = {(0, 1): "?", (0, None): "*", (1, None): "+"}
 _STRUCTURE = frozenset("{}[],:")
 _PIECES = re.compile(r'\\.?|[{}\[\],:"]|[^\\{}\[\],:"]+', re.DOTALL)
 
@@ -177,7 +178,4 @@ def _written(node: Node, names: dict[str, str]) -> str:
         case Alt(options):
             return "(" + " | ".join(_written(option, names) for option in options) + ")"
     count = f"{{{node.low},{'' if node.high is None else node.high}}}"
-    return f"({_written(node.item, names)}){COUNTS.get((node.low, node.high), count)}"
-
-
-COUNTS = {(0, 1): "?", (0, None): "*", (1, None): "+"}
+    return f"({_written(node.item, names)}){_COUNTS.get((node.low, node.high), count)}"

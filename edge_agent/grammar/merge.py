@@ -15,35 +15,25 @@ Schema = dict[str, Any]
 #: Told of every keyword that was dropped, and why.
 Note = Callable[[str, str], None]
 
-#: Keywords that say nothing about which values are valid.
-ANNOTATIONS = frozenset(
-    [
-        "$schema",
-        "$id",
-        "id",
-        "$anchor",
-        "$dynamicAnchor",
-        "$recursiveAnchor",
-        "$comment",
-        "$defs",
-        "definitions",
-        "$vocabulary",
-        "title",
-        "description",
-        "default",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "example",
-        "examples",
-        "contentEncoding",
-        "contentMediaType",
-        "contentSchema",
-        "externalDocs",
-        "xml",
-        "discriminator",
-    ]
-)
+#: The type that a keyword is about.
+ABOUT: dict[str, str] = {
+    keyword: kind
+    for kind, keywords in {
+        "object": "properties required additionalProperties patternProperties minProperties maxProperties "
+        "propertyNames dependentRequired",
+        "array": "items prefixItems minItems maxItems uniqueItems contains additionalItems",
+        "string": "pattern minLength maxLength format x-edge-copy",
+        "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
+    }.items()
+    for keyword in keywords.split()
+}
+#: Keywords that are not in the grammar: checked after decoding.
+UNHELD = (
+    "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "propertyNames",
+    "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef",
+)  # fmt: skip
+#: Keywords that say which values are valid; all others are notes.
+ASSERTIONS = {*ABOUT, *UNHELD, "type", "enum", "const", "$ref", "allOf", "anyOf", "oneOf", "nullable", "minContains"}
 MAX_ALTERNATIVES = 64
 
 _LARGER = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
@@ -96,7 +86,7 @@ def merge(first: Any, second: Any, note: Note) -> Any:
     first, second = _sealed(first, second), _sealed(second, first)
     merged: Schema = dict(first)
     for keyword, value in second.items():
-        if keyword not in merged or keyword in ANNOTATIONS:
+        if keyword not in merged or keyword not in ASSERTIONS:
             merged.setdefault(keyword, value)
         elif merged[keyword] != value:
             merged[keyword] = _joined(keyword, merged[keyword], value, note)

@@ -10,7 +10,7 @@ from ..errors import SchemaError
 from .digits import MAX_DIGITS, decimals, integers
 from .ir import NOTHING, Lit, Node, alt, repeat
 from .lint import MAX_COUNT
-from .merge import ANNOTATIONS, Schema
+from .merge import ASSERTIONS, Schema
 from .pattern import Unsupported, translate
 from .strings import escape, json_text, quote
 
@@ -40,8 +40,8 @@ def literals(compiler: Compiler, schema: Schema, values: list[Any], path: Path) 
     kinds = compiler.types(schema, path)
     if kinds is not None:
         values = [value for value in values if any(_JSON_TYPES[kind](value) for kind in kinds)]
-    rest = {key: value for key, value in schema.items() if key not in {"enum", "const", "type", "nullable"}}
-    if any(key not in ANNOTATIONS and not key.startswith("x-") for key in rest):
+    rest = {key: schema[key] for key in ASSERTIONS & schema.keys() - {"enum", "const", "type", "nullable"}}
+    if rest:
         values = [value for value in values if _valid(rest, value)]
     return alt(*(Lit(text) for value in values for text in _spellings(value)))
 
@@ -53,7 +53,7 @@ def _valid(schema: Schema, value: Any) -> bool:
 
     try:
         return bool(Draft202012Validator(schema).is_valid(value))
-    except (BadSchema, Unresolvable, TypeError, ValueError, AttributeError):
+    except (BadSchema, Unresolvable, TypeError, ValueError, AttributeError, ArithmeticError):
         return True
 
 
@@ -78,7 +78,7 @@ def string(compiler: Compiler, schema: Schema, path: Path) -> Node:
         except Unsupported as reason:
             compiler.relax(path, "pattern", f"any string ({reason})")
     if kind is not None:
-        if node is not None or kind not in FORMATS:
+        if node is not None or not isinstance(kind, str) or kind not in FORMATS:
             compiler.relax(path, "format", f"{kind!r} is checked after decoding")
         else:
             node = quote(compiler.use(kind, escaped=True))
@@ -102,7 +102,7 @@ def number(compiler: Compiler, schema: Schema, path: Path, *, whole: bool) -> No
     low, open_low = _bound(compiler, schema, "minimum", "exclusiveMinimum", path, max)
     high, open_high = _bound(compiler, schema, "maximum", "exclusiveMaximum", path, min)
     step = schema.get("multipleOf")
-    if step is not None and (not _JSON_TYPES["number"](step) or step <= 0):
+    if step is not None and (not _JSON_TYPES["number"](step) or not 0 < step < math.inf):
         raise SchemaError(f"{compiler.at(path)}: multipleOf is not a positive number")
     whole = whole or step == 1
     if any(bound is not None and len(f"{bound:f}") > MAX_DIGITS for bound in (low, high)):

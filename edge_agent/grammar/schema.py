@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from ..errors import SchemaError
 from .ir import EMPTY, NOTHING, Grammar, Lit, Node, Ref, alt
 from .library import grammar_file
-from .merge import ANNOTATIONS, Schema, merge, resolve
+from .merge import ABOUT, ASSERTIONS, UNHELD, Schema, merge, resolve
 from .objects import Missing, array, object_
 from .scalars import literals, number, string
 from .strings import quote
@@ -33,41 +33,6 @@ MAX_SCHEMAS = 20_000
 COPY = "x-edge-copy"
 
 _KINDS = ("null", "boolean", "object", "array", "string", "number", "integer")
-#: The type that a keyword is about, for schemas that leave `type` out.
-_ABOUT = {
-    **dict.fromkeys(
-        [
-            "properties",
-            "required",
-            "additionalProperties",
-            "patternProperties",
-            "minProperties",
-            "maxProperties",
-            "propertyNames",
-            "dependentRequired",
-        ],
-        "object",
-    ),
-    **dict.fromkeys(
-        ["items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains", "additionalItems"], "array"
-    ),
-    **dict.fromkeys(["pattern", "minLength", "maxLength", "format", COPY], "string"),
-    **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"], "number"),
-}
-_UNHELD = [
-    "not",
-    "if",
-    "then",
-    "else",
-    "dependentRequired",
-    "dependentSchemas",
-    "dependencies",
-    "propertyNames",
-    "unevaluatedProperties",
-    "unevaluatedItems",
-    "$dynamicRef",
-    "$recursiveRef",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +182,7 @@ class Compiler:
         """A pair of counts such as minItems and maxItems. Raises SchemaError for what is no count."""
         for keyword in (least, most):
             value = schema.get(keyword, 0)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value != int(value):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e18 or value % 1:
                 raise SchemaError(f"{self.at(path)}: {keyword} is not a whole number from 0")
         return int(schema.get(least, 0)), int(schema[most]) if most in schema else None
 
@@ -242,17 +207,19 @@ class Compiler:
             return self.use("json") if schema else NOTHING
         if not isinstance(schema, Mapping):
             raise SchemaError(f"{self.at(path)}: {type(schema).__name__} is not a schema")
-        if not any(key not in ANNOTATIONS for key in schema):
+        says = ASSERTIONS & schema.keys()
+        if not says:
             return self.use("json")
-        if "$ref" in schema and (self._draft7 or all(key == "$ref" or key in ANNOTATIONS for key in schema)):
-            return self._reference(schema["$ref"], path)
+        if "$ref" in schema and (self._draft7 or says <= {"$ref", "nullable"}):
+            target = self._reference(schema["$ref"], path)
+            return alt(target, Lit("null")) if schema.get("nullable") is True else target
         flat = self._flat(dict(schema), path, frozenset())
         if isinstance(flat, bool):
             return self.use("json") if flat else NOTHING
         for keyword in ("anyOf", "oneOf"):
             if keyword in flat:
                 return self._alternatives(flat, keyword, path)
-        for keyword in _UNHELD:
+        for keyword in UNHELD:
             if keyword in flat and not (self.closed and keyword == "unevaluatedProperties"):
                 self.relax(path, keyword, "checked after decoding")
         if "const" in flat or "enum" in flat:
@@ -267,7 +234,7 @@ class Compiler:
     def _typed(self, schema: Schema, path: Path) -> Node:
         kinds = self.types(schema, path)
         if kinds is None:
-            about = list(dict.fromkeys(_ABOUT[key] for key in schema if key in _ABOUT))
+            about = list(dict.fromkeys(ABOUT[key] for key in schema if key in ABOUT))
             if not about:
                 return self.use("json")
             kinds = about if self.closed else list(_KINDS)
@@ -288,6 +255,8 @@ class Compiler:
 
     def _copied(self, schema: Schema, path: Path) -> Node:
         kind = schema[COPY]
+        if kind is not True and not isinstance(kind, str):
+            raise SchemaError(f"{self.at(path)}: {COPY} is neither true nor a kind of words")
         keys = [self.at(path)[len(self.name) + 1 :], "text" if kind is True else kind]
         key = next((key for key in keys if key in self.copies), None)
         if key is None:
@@ -353,7 +322,7 @@ class Compiler:
             raise SchemaError(f"{self.at(path)}: {keyword} is not a list of schemas")
         if keyword == "oneOf" and not self._disjoint(branches):
             self.relax(path, "oneOf", "read as anyOf: that only one matches is checked after decoding")
-        bare = all(key in ANNOTATIONS for key in schema)
+        bare = not ASSERTIONS & schema.keys()
         nodes: list[Node] = [Lit("null")] if schema.get("nullable") is True else []
         missing: list[str] = []
         for branch in branches:
@@ -384,16 +353,28 @@ def _apart(a: Any, b: Any) -> bool:
     first, second = _constants(a), _constants(b)
     if first is not None and second is not None:
         return not any(value in second for value in first)
-    kinds = [
-        {"number" if kind == "integer" else kind for kind in ([one] if isinstance(one, str) else one)}
-        for one in (a.get("type", _KINDS), b.get("type", _KINDS))
-    ]
+    kinds = _kinds(a), _kinds(b)
     if not kinds[0] & kinds[1]:
         return True
-    tags = set(a.get("required", ())) & set(b.get("required", ()))
-    return kinds[0] | kinds[1] == {"object"} and any(
-        _apart(a.get("properties", {}).get(tag), b.get("properties", {}).get(tag)) for tag in tags
-    )
+    if kinds[0] | kinds[1] != {"object"}:
+        return False
+    tags, others = _required(a), _required(b)
+    return any(_apart(tags[name], others[name]) for name in tags if name in others)
+
+
+def _required(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schemas of the properties that are both required and declared."""
+    required, declared = schema.get("required"), schema.get("properties")
+    if not isinstance(required, list) or not isinstance(declared, Mapping):
+        return {}
+    return {name: declared[name] for name in required if isinstance(name, str) and name in declared}
+
+
+def _kinds(schema: Mapping[str, Any]) -> set[str]:
+    kinds = schema.get("type", _KINDS)
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    known = isinstance(kinds, list) and all(kind in _KINDS for kind in kinds)
+    return {"number" if kind == "integer" else kind for kind in (kinds if known else _KINDS)}
 
 
 def _constants(schema: Mapping[str, Any]) -> list[Any] | None:

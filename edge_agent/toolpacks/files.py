@@ -16,7 +16,7 @@ from ..errors import ToolError
 from ..tools import Effect, Example, ToolResult, copied, tool
 from ..workspace import Context, unused
 from . import finding, reading, zipping
-from .filewords import KINDS, extension_of, known, time_span
+from .filewords import KINDS, extension_of, main_folders, time_span
 
 _SHOWN = 20  # files listed in one answer
 #: What a desktop may run when it is "opened".
@@ -24,8 +24,6 @@ _PROGRAMS = frozenset(
     {"exe", "msi", "bat", "cmd", "com", "scr", "ps1", "vbs", "js", "jar", "lnk", "reg"}
     | {"sh", "desktop", "appimage", "run", "command", "app", "py", "deb", "rpm", "pkg", "dmg"}
 )
-
-Phrase = Annotated[str, copied("path")]
 
 
 # -- looking -----------------------------------------------------------------------------------------------
@@ -46,10 +44,10 @@ Phrase = Annotated[str, copied("path")]
 )
 def find_files(
     ctx: Context,
-    name: Phrase = "",
+    name: Annotated[str, copied("path")] = "",
     kind: finding.Kind = "file",
     when: Annotated[str, copied("when")] = "",
-    where: Phrase = "",
+    where: Annotated[str, copied("path")] = "",
 ) -> ToolResult:
     """Find files by name, kind or date and say where they are.
 
@@ -61,18 +59,14 @@ def find_files(
     """
     span = time_span(when, ctx.now) if when else None
     if when and span is None:
-        raise ToolError(
-            f"find_files: {when!r} is not a day or period", hint="say it like: last week, yesterday"
-        )
+        raise ToolError(f"find_files: {when!r} is not a day or period", hint="say it like: last week, yesterday")
     root = finding.folder(ctx, where) if where else None
     found = finding.find(ctx, name, "file", kind, root, span)
     paths = [path for _, path in found.matches]
     what = " ".join(filter(None, [kind if kind != "file" else "", f"“{name}”" if name else "", when]))
     if not paths:
         near = f" Near it: {finding.listing(ctx, found.near)}." if found.near else ""
-        return ToolResult(
-            f"Found no file{f' for {what}' if what else ''}.{near}{_cut(found.complete)}", {"files": []}
-        )
+        return ToolResult(f"Found no file{f' for {what}' if what else ''}.{near}{_cut(found.complete)}", {"files": []})
     return _listed(ctx, f"Found {_count(paths)}", paths, found.complete)
 
 
@@ -85,7 +79,7 @@ def find_files(
         Example("show me the Recipes folder", {"folder": "Recipes"}),
     ),
 )
-def list_folder(ctx: Context, folder: Phrase = "home") -> ToolResult:
+def list_folder(ctx: Context, folder: Annotated[str, copied("path")] = "home") -> ToolResult:
     """List the files and folders inside a folder.
 
     Args:
@@ -113,7 +107,7 @@ def list_folder(ctx: Context, folder: Phrase = "home") -> ToolResult:
         Example("show me the contents of shopping.md", {"file": "shopping.md"}),
     ),
 )
-def read_file(ctx: Context, file: Phrase) -> ToolResult:
+def read_file(ctx: Context, file: Annotated[str, copied("path")]) -> ToolResult:
     """Show what is written in a text file.
 
     Args:
@@ -133,7 +127,7 @@ def read_file(ctx: Context, file: Phrase) -> ToolResult:
         Example("how much space does Pictures take", {"folder": "Pictures"}),
     ),
 )
-def folder_size(ctx: Context, folder: Phrase = "home") -> ToolResult:
+def folder_size(ctx: Context, folder: Annotated[str, copied("path")] = "home") -> ToolResult:
     """Say how big a folder is: the space it takes and how many files it holds.
 
     Args:
@@ -156,7 +150,9 @@ def folder_size(ctx: Context, folder: Phrase = "home") -> ToolResult:
         Example("biggest songs in Music", {"folder": "Music", "kind": "audio"}),
     ),
 )
-def largest_files(ctx: Context, folder: Phrase = "home", kind: finding.Kind = "file") -> ToolResult:
+def largest_files(
+    ctx: Context, folder: Annotated[str, copied("path")] = "home", kind: finding.Kind = "file"
+) -> ToolResult:
     """Find the biggest files, in one folder or everywhere.
 
     Args:
@@ -175,7 +171,9 @@ def largest_files(ctx: Context, folder: Phrase = "home", kind: finding.Kind = "f
         Example("newest pdfs in the Work folder", {"folder": "Work", "kind": "pdf"}),
     ),
 )
-def newest_files(ctx: Context, folder: Phrase = "home", kind: finding.Kind = "file") -> ToolResult:
+def newest_files(
+    ctx: Context, folder: Annotated[str, copied("path")] = "home", kind: finding.Kind = "file"
+) -> ToolResult:
     """Find the newest, most recently changed files, in one folder or everywhere.
 
     Args:
@@ -194,13 +192,13 @@ def newest_files(ctx: Context, folder: Phrase = "home", kind: finding.Kind = "fi
         Example("show me beach.png on the screen", {"file": "beach.png"}),
     ),
 )
-def open_file(ctx: Context, file: Phrase) -> ToolResult:
+def open_file(ctx: Context, file: Annotated[str, copied("path")]) -> ToolResult:
     """Open a file or folder on the screen, in its usual program.
 
     Args:
         file: Which file or folder.
     """
-    path = known(ctx, file) or finding.one(ctx, file, "any")
+    path = finding.one(ctx, file, "any")
     if path.is_file() and (extension_of(path) in _PROGRAMS or _starts(path) in (b"#!", b"MZ", b"\x7fE")):
         raise ToolError(f"{ctx.shown(path)} is a program; opening it could run it", hint="start it yourself")
     ctx.host.open(str(path))
@@ -219,14 +217,14 @@ def open_file(ctx: Context, file: Phrase) -> ToolResult:
         Example("copy notes.txt as notes-old.txt", {"file": "notes.txt", "to": "notes-old.txt"}),
     ),
 )
-def copy_file(ctx: Context, file: Phrase, to: Phrase) -> ToolResult:
+def copy_file(ctx: Context, file: Annotated[str, copied("path")], to: Annotated[str, copied("path")]) -> ToolResult:
     """Copy a file, or all files of a kind, to another folder.
 
     Args:
         file: What to copy.
         to: Folder or new name for the copy.
     """
-    return _transfer(ctx, file, to, ctx.copy, "Copied")
+    return _transfer(ctx, finding.several(ctx, file), to, ctx.copy, "Copied")
 
 
 @tool(
@@ -241,14 +239,14 @@ def copy_file(ctx: Context, file: Phrase, to: Phrase) -> ToolResult:
         Example("move beach.png from downloads to the desktop", {"file": "beach.png", "to": "the desktop"}),
     ),
 )
-def move_file(ctx: Context, file: Phrase, to: Phrase) -> ToolResult:
+def move_file(ctx: Context, file: Annotated[str, copied("path")], to: Annotated[str, copied("path")]) -> ToolResult:
     """Move a file, or all files of a kind, to another folder.
 
     Args:
         file: What to move.
         to: Folder it goes to.
     """
-    return _transfer(ctx, file, to, ctx.move, "Moved")
+    return _transfer(ctx, _yours(ctx, finding.several(ctx, file)), to, ctx.move, "Moved")
 
 
 @tool(
@@ -259,14 +257,16 @@ def move_file(ctx: Context, file: Phrase, to: Phrase) -> ToolResult:
         Example("call the beach photo summer", {"file": "the beach photo", "new_name": "summer"}),
     ),
 )
-def rename_file(ctx: Context, file: Phrase, new_name: Phrase) -> ToolResult:
+def rename_file(
+    ctx: Context, file: Annotated[str, copied("path")], new_name: Annotated[str, copied("path")]
+) -> ToolResult:
     """Give a file or folder a new name.
 
     Args:
         file: Which file or folder.
         new_name: Its new name.
     """
-    path = finding.one(ctx, file, "any")
+    (path,) = _yours(ctx, (finding.one(ctx, file, "any"),))
     name = _name(ctx, new_name)
     if path.is_file() and not re.search(r"\.\w{1,5}$", name):
         name += path.suffix
@@ -283,7 +283,9 @@ def rename_file(ctx: Context, file: Phrase, new_name: Phrase) -> ToolResult:
         Example("make a new folder Trip 2025 in pictures", {"name": "Trip 2025", "where": "pictures"}),
     ),
 )
-def create_folder(ctx: Context, name: Phrase, where: Phrase = "home") -> ToolResult:
+def create_folder(
+    ctx: Context, name: Annotated[str, copied("path")], where: Annotated[str, copied("path")] = "home"
+) -> ToolResult:
     """Make a new folder.
 
     Args:
@@ -306,15 +308,13 @@ def create_folder(ctx: Context, name: Phrase, where: Phrase = "home") -> ToolRes
         Example("remove the Temp folder", {"file": "the Temp folder"}),
     ),
 )
-def trash_file(ctx: Context, file: Phrase) -> ToolResult:
+def trash_file(ctx: Context, file: Annotated[str, copied("path")]) -> ToolResult:
     """Delete a file, a folder or a group of files: they go to the trash.
 
     Args:
         file: What to delete.
     """
-    paths = finding.several(ctx, file)
-    if any(ctx.home.resolve() == path or ctx.home.resolve().is_relative_to(path) for path in paths):
-        raise ToolError("the home folder cannot be deleted")
+    paths = _yours(ctx, finding.several(ctx, file))
     for path in paths:
         ctx.trash(path)
     return ToolResult(f"Moved {_said(ctx, paths)} to the trash.", {"paths": [ctx.shown(p) for p in paths]})
@@ -331,7 +331,9 @@ def trash_file(ctx: Context, file: Phrase) -> ToolResult:
         ),
     ),
 )
-def zip_files(ctx: Context, file: Phrase, name: Phrase = "") -> ToolResult:
+def zip_files(
+    ctx: Context, file: Annotated[str, copied("path")], name: Annotated[str, copied("path")] = ""
+) -> ToolResult:
     """Pack a file, a folder or a group of files into one zip archive.
 
     Args:
@@ -354,12 +356,12 @@ def zip_files(ctx: Context, file: Phrase, name: Phrase = "") -> ToolResult:
     pack="files",
     examples=(
         Example("Unzip photos.zip", {"file": "photos.zip"}),
-        Example(
-            "extract the dataset archive into documents", {"file": "the dataset archive", "to": "documents"}
-        ),
+        Example("extract the dataset archive into documents", {"file": "the dataset archive", "to": "documents"}),
     ),
 )
-def unzip_file(ctx: Context, file: Phrase, to: Phrase = "") -> ToolResult:
+def unzip_file(
+    ctx: Context, file: Annotated[str, copied("path")], to: Annotated[str, copied("path")] = ""
+) -> ToolResult:
     """Unpack a zip archive into a new folder.
 
     Args:
@@ -386,15 +388,18 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _transfer(ctx: Context, file: str, to: str, act: Callable[[Path, Path], None], done: str) -> ToolResult:
+def _transfer(
+    ctx: Context, sources: tuple[Path, ...], to: str, act: Callable[[Path, Path], None], done: str
+) -> ToolResult:
     """Checks every target before the first change, so that a group is done whole or not at all."""
-    sources = finding.several(ctx, file)
     if len(sources) == 1:
         targets = [finding.destination(ctx, to, sources[0])]
     else:
         place = finding.folder(ctx, to, new=True)
         sources = tuple(path for path in sources if path.parent != place)
         targets = [place / path.name for path in sources]
+    if not targets:
+        raise ToolError(f"they are all in {ctx.shown(place)} already")
     for target in targets:
         if target.exists() or targets.count(target) > 1:
             raise ToolError(f"{ctx.shown(target)} would be there twice", hint="rename one of them first")
@@ -408,11 +413,7 @@ def _transfer(ctx: Context, file: str, to: str, act: Callable[[Path, Path], None
 def _first(ctx: Context, folder: str, kind: str, title: str, key: Callable[[Path], float]) -> ToolResult:
     path = finding.folder(ctx, folder)
     seen = finding.walk(path, skip=ctx.data)
-    paths = [
-        e.path
-        for e in seen.entries
-        if not e.folder and (kind == "file" or extension_of(e.path) in KINDS[kind])
-    ]
+    paths = [e.path for e in seen.entries if not e.folder and (kind == "file" or extension_of(e.path) in KINDS[kind])]
     what = "file" if kind == "file" else f"{kind} file"
     if not paths:
         return ToolResult(f"There is no {what} in {ctx.shown(path)}.{_cut(seen.complete)}", {"files": []})
@@ -424,13 +425,20 @@ def _listed(ctx: Context, title: str, paths: Sequence[Path], complete: bool) -> 
     stats = [(ctx.shown(path), path.stat()) for path in paths[:200]]
     days = [f"{datetime.fromtimestamp(stat.st_mtime, ctx.now.tzinfo):%Y-%m-%d}" for _, stat in stats]
     files = [
-        {"path": shown, "bytes": stat.st_size, "changed": day}
-        for (shown, stat), day in zip(stats, days, strict=True)
+        {"path": shown, "bytes": stat.st_size, "changed": day} for (shown, stat), day in zip(stats, days, strict=True)
     ]
     lines = [f"{shown} ({size(stat.st_size)}, {day})" for (shown, stat), day in zip(stats, days, strict=True)]
     lines = lines[:_SHOWN]
     rest = [f"and {len(paths) - _SHOWN} more"] if len(paths) > _SHOWN else []
     return ToolResult("\n".join([f"{title}:", *lines, *rest]) + _cut(complete), {"files": files})
+
+
+def _yours(ctx: Context, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Refuses home and the main folders: a request that names only the folder left out what is in it."""
+    for path in paths:
+        if path in main_folders(ctx) or ctx.home.resolve().is_relative_to(path):
+            raise ToolError(f"{ctx.shown(path)} is one of your main folders; it stays", hint="name what is in it")
+    return paths
 
 
 def _name(ctx: Context, text: str) -> str:

@@ -175,18 +175,28 @@ def tokens(text: str) -> tuple[str, ...]:
 
 
 def known(ctx: Context, text: str) -> Path | None:
-    """The folder every desktop has by that name ("my downloads folder"), existing or not; else None."""
+    """The folder every desktop has by that name ("my downloads folder"), existing or not; else None.
+
+    "my photos" and "the photo folder" are Pictures, "the photo" is a file.
+    """
     words = [word for word in tokens(text) if word not in _FILLER]
     if words == ["home"] or text.strip() == "~":
         return ctx.home.resolve()
     place = _PLACES.get(words[0]) if len(words) == 1 else None
-    if place is None:
+    said = fold(text).split()
+    if place is None or not (place in (*words, said[-1]) or said[-1].endswith("s") or "folder" in said):
         return None
     if place == "notes":
         return ctx.folder("notes_dir", "Notes")
     names = [place.title(), place, *(["Movies"] if place == "videos" else [])]
     candidates = [*_xdg(ctx.home.resolve(), place), *(ctx.home.resolve() / name for name in names)]
     return next((path for path in candidates if path.is_dir()), ctx.home.resolve() / place.title())
+
+
+def main_folders(ctx: Context) -> frozenset[Path]:
+    """Home and the folders every desktop has: what no tool moves, renames or deletes."""
+    places = (known(ctx, f"{place} folder") for place in {"home", *_PLACES.values()})
+    return frozenset(place for place in places if place)
 
 
 def time_span(text: str, now: datetime) -> tuple[datetime, datetime] | None:

@@ -5,7 +5,7 @@ desktop has (Downloads, Documents), a time ("from last week") and a superlative 
 guessed: two equally good matches are an error that lists both, no match is an error that lists near names.
 
 Hidden files and folders, symbolic links and folders of machine-made files are not looked into. A walk stops
-after 50,000 entries or 5 seconds and says so; it costs about 10 µs an entry, scoring another 15.
+after 50,000 entries or 5 seconds and says so; it costs about 10 µs an entry, scoring as much again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ from .filewords import KINDS, Phrase, extension_of, fold, known, parse, score, t
 
 Want = Literal["file", "folder", "any"]
 #: A kind of file as tools offer it; "file" is any.
-Kind = Literal[
-    "file", "pdf", "photo", "video", "audio", "document", "spreadsheet", "presentation", "text", "archive"
-]
+Kind = Literal["file", "pdf", "photo", "video", "audio", "document", "spreadsheet", "presentation", "text", "archive"]
 
 _MACHINE_MADE = frozenset({"node_modules", "__pycache__", "site-packages"}) | (
     {"Library"} if sys.platform == "darwin" else {"AppData"} if sys.platform == "win32" else set()
@@ -73,7 +71,7 @@ def one(ctx: Context, text: str, want: Want = "file") -> Path:
     Raises ToolError listing the candidates when several fit equally well, or near names when none does, and
     RefusedError for a path outside home.
     """
-    direct = at_path(ctx, text, want)
+    direct = _direct(ctx, text, want)
     if direct is not None:
         return direct
     found = find(ctx, text, want)
@@ -94,7 +92,7 @@ def several(ctx: Context, text: str, want: Want = "any", limit: int = 200) -> tu
 
     Raises ToolError as `one` does, and for a group of more than `limit` or one not looked through completely.
     """
-    direct = at_path(ctx, text, want)
+    direct = _direct(ctx, text, want)
     if direct is not None:
         return (direct,)
     if not parse(ctx, text).plural:
@@ -156,12 +154,12 @@ def find(
     if kind != "file":
         entries = [e for e in entries if extension_of(e.path) in KINDS[kind]]
     # what may be part of a name is looked for there first: "form from 2023", "notes in german"
-    words = phrase.words + phrase.under
-    matches = _scored(ctx, words + phrase.dated, entries) if phrase.dated else []
+    home, words = str(ctx.home.resolve()), phrase.words + phrase.under
+    matches = _scored(home, words + phrase.dated, entries) if phrase.dated else []
     if not matches:
         entries = [e for e in entries if span is None or _within(e.path, span)]
-        inside = [e for e in entries if phrase.under and set(phrase.under) <= _above(ctx, e.path)]
-        matches = _scored(ctx, phrase.words, inside) or _scored(ctx, words, entries)
+        inside = [e for e in entries if phrase.under and set(phrase.under) <= _above(home, e.path)]
+        matches = _scored(home, phrase.words, inside) or _scored(home, words, entries)
     if phrase.order:
         matches.sort(key=lambda match: _rank(match[1], phrase.order))
     else:
@@ -220,30 +218,27 @@ def walk(root: Path, *, skip: Path | None = None, limit: int = 50_000, seconds: 
     return Walk(tuple(entries), complete=True)
 
 
-def _scored(ctx: Context, words: tuple[str, ...], entries: list[Entry]) -> list[tuple[float, Path]]:
-    each = [(score(words, e.path.name, _above(ctx, e.path), folder=e.folder), e.path) for e in entries]
+def _direct(ctx: Context, text: str, want: Want) -> Path | None:
+    place = known(ctx, text) if want != "file" else None
+    return place if place and place.is_dir() else at_path(ctx, text, want)
+
+
+def _scored(home: str, words: tuple[str, ...], entries: list[Entry]) -> list[tuple[float, Path]]:
+    each = [(score(words, e.path.name, _above(home, e.path), folder=e.folder), e.path) for e in entries]
     return [(value, path) for value, path in each if value > 0]
 
 
 def _nothing(ctx: Context, text: str, want: Want, found: Found) -> EdgeAgentError:
     where = f" in {ctx.shown(found.phrase.place)}" if found.phrase.place else ""
     cut = "" if found.complete else " among those looked at (there are too many)"
-    hint = (
-        f"near it: {listing(ctx, found.near)}"
-        if found.near
-        else "say the name as it is written, or the folder"
-    )
-    return ToolError(
-        f"no {'file or folder' if want == 'any' else want} matches {text!r}{where}{cut}", hint=hint
-    )
+    hint = f"near it: {listing(ctx, found.near)}" if found.near else "say the name as it is written, or the folder"
+    return ToolError(f"no {'file or folder' if want == 'any' else want} matches {text!r}{where}{cut}", hint=hint)
 
 
 def _near(words: tuple[str, ...], paths: list[Path], most: int = 3) -> tuple[Path, ...]:
     from difflib import get_close_matches
 
-    partly = [
-        (sum(word_score(w, tokens(p.name), frozenset(), extension_of(p)) for w in words), p) for p in paths
-    ]
+    partly = [(sum(word_score(w, tokens(p.name), frozenset(), extension_of(p)) for w in words), p) for p in paths]
     best = [path for value, path in sorted(partly, key=lambda pair: -pair[0])[:most] if value > 0]
     by_name = {" ".join(tokens(path.stem)): path for path in paths[:5_000]}
     spelled = [by_name[name] for name in get_close_matches(" ".join(words), by_name, most, 0.7)]
@@ -264,8 +259,8 @@ def _any_case(ctx: Context, path: Path) -> Path:
     return here
 
 
-def _above(ctx: Context, path: Path) -> frozenset[str]:
-    return _parent_tokens(str(path.parent)[len(str(ctx.home.resolve())) :])
+def _above(home: str, path: Path) -> frozenset[str]:
+    return _parent_tokens(str(path)[len(home) :].rpartition(os.sep)[0])
 
 
 @lru_cache(maxsize=16_384)

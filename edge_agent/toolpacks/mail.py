@@ -25,10 +25,6 @@ _NOISE = frozenset(
     | {"last", "latest", "newest", "recent"}
 )
 
-To = Annotated[str, copied("name")]
-Which = Annotated[str, copied("text")]
-Text = Annotated[str, copied("text")]
-
 
 @tool(
     effect=Effect.WRITE,
@@ -45,9 +41,9 @@ Text = Annotated[str, copied("text")]
 )
 def compose_email(
     ctx: Context,
-    to: To,
-    text: Text = "",
-    subject: Text = "",
+    to: Annotated[str, copied("name")],
+    text: Annotated[str, copied("text")] = "",
+    subject: Annotated[str, copied("text")] = "",
     attachment: Annotated[str, copied("path")] = "",
 ) -> ToolResult:
     """Write a new email as a draft, with a file attached if wanted.
@@ -81,7 +77,9 @@ def compose_email(
         ),
     ),
 )
-def reply_email(ctx: Context, text: Text, which: Which = "") -> ToolResult:
+def reply_email(
+    ctx: Context, text: Annotated[str, copied("text")], which: Annotated[str, copied("text")] = ""
+) -> ToolResult:
     """Answer an email you received, as a draft.
 
     Args:
@@ -112,7 +110,12 @@ def reply_email(ctx: Context, text: Text, which: Which = "") -> ToolResult:
         Example("pass the newest email on to Maria", {"which": "the newest email", "to": "Maria"}),
     ),
 )
-def forward_email(ctx: Context, which: Which, to: To, text: Text = "") -> ToolResult:
+def forward_email(
+    ctx: Context,
+    which: Annotated[str, copied("text")],
+    to: Annotated[str, copied("name")],
+    text: Annotated[str, copied("text")] = "",
+) -> ToolResult:
     """Pass an email you received on to somebody else, as a draft.
 
     Args:
@@ -140,7 +143,7 @@ def forward_email(ctx: Context, which: Which, to: To, text: Text = "") -> ToolRe
         Example("read my newest email"),
     ),
 )
-def read_email(ctx: Context, which: Which = "") -> ToolResult:
+def read_email(ctx: Context, which: Annotated[str, copied("text")] = "") -> ToolResult:
     """Show what an email in the inbox says.
 
     Args:
@@ -163,7 +166,9 @@ def read_email(ctx: Context, which: Which = "") -> ToolResult:
         Example("show mails about the invoice from last week", {"about": "the invoice", "when": "last week"}),
     ),
 )
-def list_emails(ctx: Context, about: Which = "", when: Annotated[str, copied("when")] = "") -> ToolResult:
+def list_emails(
+    ctx: Context, about: Annotated[str, copied("text")] = "", when: Annotated[str, copied("when")] = ""
+) -> ToolResult:
     """List emails in the inbox, newest first.
 
     Args:

@@ -13,8 +13,6 @@ from urllib.parse import quote, urlencode
 from ..errors import ToolError
 from ..tools import Effect, Example, ToolResult, copied, tool
 
-Place = Annotated[str, copied("text")]
-
 _ENGINES = {"car": "fossgis_osrm_car", "bike": "fossgis_osrm_bike", "walk": "fossgis_osrm_foot"}
 _HOW = {"car": "by car", "bike": "by bike", "walk": "on foot", "transit": "by public transport"}
 _COORDINATES = re.compile(r"\s*(-?\d{1,2}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)\s*")
@@ -29,7 +27,7 @@ _COORDINATES = re.compile(r"\s*(-?\d{1,2}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)
         Example("map of Kyoto please", {"place": "Kyoto"}),
     ),
 )
-def map_link(place: Place) -> ToolResult:
+def map_link(place: Annotated[str, copied("text")]) -> ToolResult:
     """Show where a place or address is: make a map link.
 
     Args:
@@ -61,7 +59,11 @@ def map_link(place: Place) -> ToolResult:
         Example("get me to City Hall by public transport", {"to": "City Hall", "by": "transit"}),
     ),
 )
-def directions(to: Place, start: Place = "", by: Literal["car", "walk", "bike", "transit"] = "car") -> ToolResult:
+def directions(
+    to: Annotated[str, copied("text")],
+    start: Annotated[str, copied("text")] = "",
+    by: Literal["car", "walk", "bike", "transit"] = "car",
+) -> ToolResult:
     """Show the way to a place: make a link with directions.
 
     Args:
@@ -89,7 +91,7 @@ def directions(to: Place, start: Place = "", by: Literal["car", "walk", "bike", 
         Example("I need a meeting link called Book club", {"title": "Book club"}),
     ),
 )
-def meeting_link(title: Annotated[str, copied("text")] = "") -> ToolResult:
+def create_meeting_link(title: Annotated[str, copied("text")] = "") -> ToolResult:
     """Make a link for a video call or online meeting that you can share.
 
     Args:
@@ -111,4 +113,4 @@ def _place(text: str) -> str:
     return place
 
 
-TOOLS = (map_link, directions, meeting_link)
+TOOLS = (map_link, directions, create_meeting_link)

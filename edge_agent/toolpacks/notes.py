@@ -19,8 +19,6 @@ from .filewords import score, tokens
 _SHOWN = 4_000
 _TITLE = 60  # characters of a title made from a long text
 
-Title = Annotated[str, copied("text")]
-
 
 @tool(
     effect=Effect.WRITE,
@@ -37,7 +35,9 @@ Title = Annotated[str, copied("text")]
         ),
     ),
 )
-def create_note(ctx: Context, title: Title, text: Annotated[str, copied("text")] = "") -> ToolResult:
+def create_note(
+    ctx: Context, title: Annotated[str, copied("text")], text: Annotated[str, copied("text")] = ""
+) -> ToolResult:
     """Write a new note.
 
     Args:
@@ -63,7 +63,7 @@ def create_note(ctx: Context, title: Title, text: Annotated[str, copied("text")]
         Example("what did I write in Ideas", {"title": "Ideas"}),
     ),
 )
-def read_note(ctx: Context, title: Title) -> ToolResult:
+def read_note(ctx: Context, title: Annotated[str, copied("text")]) -> ToolResult:
     """Open a note and show what it says.
 
     Args:
@@ -85,7 +85,9 @@ def read_note(ctx: Context, title: Title) -> ToolResult:
         Example("write in Ideas: a lamp that dims itself", {"title": "Ideas", "text": "a lamp that dims itself"}),
     ),
 )
-def append_note(ctx: Context, title: Title, text: Annotated[str, copied("text")]) -> ToolResult:
+def append_note(
+    ctx: Context, title: Annotated[str, copied("text")], text: Annotated[str, copied("text")]
+) -> ToolResult:
     """Add text to the end of a note that exists.
 
     Args:
@@ -155,7 +157,7 @@ def list_notes(ctx: Context) -> ToolResult:
         Example("throw away the note about the Paris trip", {"title": "Paris trip"}),
     ),
 )
-def delete_note(ctx: Context, title: Title) -> ToolResult:
+def delete_note(ctx: Context, title: Annotated[str, copied("text")]) -> ToolResult:
     """Delete a note: it goes to the trash.
 
     Args:
