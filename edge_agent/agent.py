@@ -142,6 +142,7 @@ class Agent:
         with self._lock:
             try:
                 loaded = yield from self.load()
+                loaded.engine.begin()
                 with self._power().span() as span:
                     ended = yield from self._steps(
                         trip, loaded, conversation or Conversation(), dry_run, span.stage

@@ -7,6 +7,7 @@ that name the nearest known one.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ class Dirs:
     def default() -> Dirs:
         root = os.environ.get("EDGE_AGENT_HOME")
         if root:
-            base = Path(root).expanduser()
+            base = Path(root).expanduser().absolute()
             return Dirs(base / "config", base / "data", base / "cache")
         from platformdirs import PlatformDirs
 
@@ -37,8 +38,9 @@ class Dirs:
         return Dirs(found.user_config_path, found.user_data_path, found.user_cache_path)
 
 
-def _setting(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def _setting(default: Any, about: str, least: float = 0, most: float = math.inf) -> Any:
+    """`least` and `most` bound numbers."""
+    return field(default=default, metadata={"about": about, "least": least, "most": most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,17 @@ class Settings:
 
     model: str = _setting("", "model to use; empty: the one chosen by `models use`, else the bundled one")
     packs: tuple[str, ...] = _setting((), "tool packs to enable; empty: all built-in packs")
-    context_tokens: int = _setting(4096, "size of the context window to allocate, in tokens")
+    context_tokens: int = _setting(4096, "size of the context window to allocate, in tokens", 256)
     threads: int = _setting(0, "inference threads; 0: chosen by physical cores and present load")
-    gpu_layers: int = _setting(-1, "layers to offload to a GPU; -1: as many as the installed llama.cpp can")
-    tools_kept: int = _setting(6, "how many tools retrieval keeps for a request")
-    max_calls: int = _setting(3, "most tool calls in one answer")
-    max_steps: int = _setting(1, "how often the model may act on results before it answers")
+    gpu_layers: int = _setting(-1, "layers to offload to a GPU; -1: as many as the installed llama.cpp can", -1)
+    tools_kept: int = _setting(6, "how many tools retrieval keeps for a request", 1)
+    max_calls: int = _setting(3, "most tool calls in one answer", 1)
+    max_steps: int = _setting(1, "how often the model may act on results before it answers", 1)
     shots: int = _setting(8, "example sentences shown to models not tuned on tools")
-    chat_shots: int = _setting(1, "examples of declining shown to such models (0 to 4)")
-    act_above: float = _setting(0.0, "least confidence at which a call is made without asking")
-    decline_above: float = _setting(0.5, "probability of 'no tool fits' from which the agent declines")
-    tool_timeout_s: float = _setting(30.0, "longest a tool may run, in seconds")
+    chat_shots: int = _setting(1, "examples of declining shown to such models (0 to 4)", 0, 4)
+    act_above: float = _setting(0.0, "least confidence at which a call is made without asking", 0, 1)
+    decline_above: float = _setting(0.5, "probability of 'no tool fits' from which the agent declines", 0, 1)
+    tool_timeout_s: float = _setting(30.0, "longest a tool may run, in seconds", 0.1)
     store_content: bool = _setting(True, "keep request texts, arguments and results in the ledger")
     retention_days: int = _setting(90, "days a ledger row is kept; 0: for ever")
     price_per_kwh: float = _setting(0.0, "electricity tariff per kWh for cost figures; 0: unknown")
@@ -80,7 +82,7 @@ def load(path: Path | None = None) -> Settings:
     """Reads `config.toml` (defaults when there is none). Raises ConfigError naming file and key."""
     path = path or Dirs.default().config / "config.toml"
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -94,23 +96,58 @@ def coerce(key: str, value: Any, *, where: str) -> Any:
     """`value` (TOML value or command-line text) as the type of setting `key`. Raises ConfigError."""
     from difflib import get_close_matches
 
-    known = {f.name: f.default for f in fields(Settings)}
+    known = {f.name: f for f in fields(Settings)}
     if key not in known:
         near = get_close_matches(key, known, 1)
-        raise ConfigError(
-            f"{where}: unknown setting {key!r}", hint=f"did you mean {near[0]!r}?" if near else None
-        )
-    default: Any = known[key]
+        raise ConfigError(f"{where}: unknown setting {key!r}", hint=f"did you mean {near[0]!r}?" if near else None)
     try:
-        if isinstance(default, bool):
-            return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
-        if isinstance(default, tuple):
-            return tuple(value) if isinstance(value, list) else tuple(filter(None, str(value).split(",")))
-        if isinstance(value, (bool, list, dict)):
-            raise ValueError(value)
-        return type(default)(value)
+        found = _typed(known[key].default, value)
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"{where}: {key} must be {type(default).__name__}, not {value!r}") from error
+        wanted = _KINDS[type(known[key].default)]
+        raise ConfigError(f"{where}: {key} must be {wanted}, not {value!r}") from error
+    least, most = known[key].metadata["least"], known[key].metadata["most"]
+    if isinstance(found, (int, float)) and not least <= found <= most:
+        bounds = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
+        raise ConfigError(f"{where}: {key} must be {bounds}, not {value!r}")
+    if key == "timezone" and found:
+        _check_zone(found, where)
+    return found
+
+
+_KINDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a list of texts",
+}
+
+
+def _typed(default: Any, value: Any) -> Any:
+    """`value` as the type of `default`; text is read as it comes from a command line. Raises ValueError or KeyError."""
+    if isinstance(default, bool):
+        return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
+    if isinstance(default, tuple):
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            raise ValueError(value)
+        return tuple(part.strip() for part in parts if part.strip())
+    fitting = (str, int, float) if isinstance(default, float) else (str, type(default))
+    if isinstance(value, bool) or not isinstance(value, fitting):
+        raise ValueError(value)
+    number = type(default)(value)
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def _check_zone(name: str, where: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError) as error:
+        raise ConfigError(f"{where}: there is no time zone {name!r}", hint="write it like Europe/Berlin") from error
 
 
 def store(key: str, text: str, path: Path | None = None) -> None:
@@ -122,9 +159,9 @@ def store(key: str, text: str, path: Path | None = None) -> None:
     path = path or Dirs.default().config / "config.toml"
     value = coerce(key, text, where="config set")
     load(path)  # a broken file is reported, not overwritten
-    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    document = tomlkit.parse(path.read_text(encoding="utf-8-sig")) if path.exists() else tomlkit.document()
     document[key] = list(value) if isinstance(value, tuple) else value
-    write_atomic(path, tomlkit.dumps(document).encode(), 0o600)
+    write_atomic(path.resolve(), tomlkit.dumps(document).encode(), 0o600)
 
 
 def resource(name: str) -> Path:
@@ -141,6 +178,10 @@ def resource(name: str) -> Path:
 
 def as_dict(settings: Settings) -> Mapping[str, Any]:
     return {f.name: getattr(settings, f.name) for f in fields(settings)}
+
+
+#: Zero-width (non-)joiner: Persian spelling and joined emoji need them.
+_JOINERS = "\u200c\u200d"
 
 
 def clean_text(text: str, *, limit: int = 20_000) -> str:
@@ -160,8 +201,10 @@ def clean_text(text: str, *, limit: int = 20_000) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputError("the request is not valid UTF-8") from error
-    text = re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])", "", text)
-    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
-    if not text.strip():
+    text = re.sub(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])", "", text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept = "\n\t" + _JOINERS
+    text = "".join(c for c in text if c in kept or unicodedata.category(c) not in ("Cc", "Cf", "Co"))
+    if all(c.isspace() or c in kept for c in text):
         raise InputError("the request is empty", hint='try: edge-agent ask "what time is it in Tokyo"')
     return text.strip()

@@ -126,5 +126,9 @@ def from_json(text: str) -> Event:
     known = {f for f in kind.__dataclass_fields__ if f in values}
     if set(values) - known:
         raise ValueError(f"{kind.__name__} has no field {sorted(set(values) - known)[0]!r}")
-    tuples = {name for name in known if kind.__dataclass_fields__[name].type.startswith("tuple")}
-    return kind(**{name: tuple(value) if name in tuples else value for name, value in values.items()})
+    for name in known:
+        if kind.__dataclass_fields__[name].type.startswith("tuple"):
+            if not isinstance(values[name], list):
+                raise ValueError(f"{kind.__name__}: {name} is not a list")
+            values[name] = tuple(values[name])
+    return kind(**values)

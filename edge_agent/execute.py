@@ -7,9 +7,11 @@ at all.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from .errors import EdgeAgentError, OfflineError, RefusedError, StoreError, Tool
 from .host import Host
 from .journal import Action, Journal
 from .tools import Effect, Registry, Tool, ToolResult
-from .workspace import Change, Context, revert
+from .workspace import Change, Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,13 @@ class Gateway:
         """Runs one verified call.
 
         Raises RefusedError without approval, OfflineError for egress while offline, ToolError when the tool
-        fails or exceeds its time; in all cases nothing it did remains.
+        fails or exceeds its time; in all cases nothing it did through its context remains.
         """
+        arguments = copy.deepcopy(dict(arguments))  # so that what is approved is what runs
         if self._offline and tool.effect is Effect.EGRESS:
             raise OfflineError(f"{tool.qualified} uses the network, and --offline is in force")
         if tool.effect in NEEDS_APPROVAL:
-            wanted = Approval(tool.qualified, tool.effect, tool.description, arguments)
+            wanted = Approval(tool.qualified, tool.effect, tool.description, copy.deepcopy(arguments))
             if self._approve is None or not self._approve(wanted):
                 raise RefusedError(f"{tool.qualified} was not allowed; nothing was done")
         began = time.perf_counter()
@@ -111,22 +114,21 @@ class Gateway:
 
         try:
             result = self._limited(tool, arguments, self.context(now, record))
+            self.journal.end(action, "done")
         except BaseException as error:
-            self.journal.end(action, "failed", self._take_back(changes, error))
-            if isinstance(error, (EdgeAgentError, KeyboardInterrupt, SystemExit)):
-                raise
-            raise ToolError(f"{tool.qualified} failed: {type(error).__name__}: {error}") from error
-        self.journal.end(action, "done")
+            note = "; ".join([f"{type(error).__name__}: {error}", *self._take_back(action, changes, now)])
+            with suppress(StoreError):  # the next process settles it; the first error is the one to tell
+                self.journal.end(action, "failed", note)
+            raise
         return Executed(action, result, (time.perf_counter() - began) * 1e3)
 
     def undo(self, action: Action, now: datetime) -> list[str]:
         """Takes a finished action back; see `Journal.undo`."""
+        return self.journal.undo(action, lambda name, arguments: self._compensate(name, arguments, now))
 
-        def compensate(name: str, arguments: Mapping[str, Any]) -> str:
-            ignored: list[Change] = []
-            return self.registry.get(name).call(arguments, self.context(now, ignored.append)).text
-
-        return self.journal.undo(action, compensate)
+    def _compensate(self, name: str, arguments: Mapping[str, Any], now: datetime) -> str:
+        """Runs what `Context.undo_with` has named. What it records is part of no action, so it is not kept."""
+        return self._limited(self.registry.get(name), arguments, self.context(now, lambda change: None)).text
 
     def _limited(self, tool: Tool, arguments: Mapping[str, Any], context: Context) -> ToolResult:
         outcome: list[ToolResult | BaseException] = []
@@ -138,25 +140,33 @@ class Gateway:
                 outcome.append(error)
 
         thread = threading.Thread(target=work, name=f"tool-{tool.qualified}", daemon=True)
-        thread.start()
-        thread.join(self._timeout_s)
-        if thread.is_alive():
+        try:
+            thread.start()
+            thread.join(self._timeout_s)
+        finally:  # late, interrupted or done: from here on it changes nothing
             context.close()
+        if not outcome:
             raise ToolError(
                 f"{tool.qualified} did not finish in {self._timeout_s:g} s",
                 hint="edge-agent config set tool_timeout_s 120",
             )
-        if isinstance(outcome[0], BaseException):
+        if isinstance(outcome[0], ToolResult):
+            return outcome[0]
+        if isinstance(outcome[0], EdgeAgentError):
             raise outcome[0]
-        return outcome[0]
+        failure = f"{type(outcome[0]).__name__}: {outcome[0]}"
+        raise ToolError(f"{tool.qualified} failed: {failure}") from outcome[0]
 
-    def _take_back(self, changes: list[Change], error: BaseException) -> str:
-        """Reverses what a failed tool had done; returns the note for the journal."""
-        note = f"{type(error).__name__}: {error}"
+    def _take_back(self, action: int, changes: Sequence[Change], now: datetime) -> list[str]:
+        """Reverses what a failed tool had done; says what could not be reversed."""
+        try:
+            troubles = self.journal.take_back(action)
+        except StoreError as error:
+            troubles = [str(error)]
         for change in reversed(changes):
-            try:
-                if change.op != "call":
-                    revert(change)
-            except (ToolError, StoreError) as trouble:
-                note += f"; not taken back: {trouble}"
-        return note
+            if change.op == "call":
+                try:
+                    self._compensate(change.target, change.arguments, now)
+                except EdgeAgentError as error:
+                    troubles.append(str(error))
+        return [f"not taken back: {trouble}" for trouble in troubles]

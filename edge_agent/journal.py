@@ -29,7 +29,8 @@ _MIGRATIONS = (
     );
     CREATE TABLE changes (
         action INTEGER NOT NULL REFERENCES actions(id) ON DELETE CASCADE,
-        number INTEGER NOT NULL, change TEXT NOT NULL, PRIMARY KEY (action, number)
+        number INTEGER NOT NULL, change TEXT NOT NULL, reverted INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (action, number)
     );
     CREATE INDEX by_state ON actions(state)
     """,
@@ -77,7 +78,7 @@ class Journal:
         """Writes one change of an action, before the change is made."""
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO changes SELECT ?, count(*), ? FROM changes WHERE action=?",
+                "INSERT INTO changes SELECT ?, count(*), ?, 0 FROM changes WHERE action=?",
                 (action, json.dumps(change.as_dict()), action),
             )
 
@@ -128,10 +129,12 @@ class Journal:
             raise ToolError(f"action {action.id} ({action.tool}) is being undone already")
         said: list[str] = []
         try:
-            for change in reversed(action.changes):
+            for number, change in self._standing(action.id):
                 said.append(call(change.target, change.arguments) if change.op == "call" else revert(change))
+                self._mark(action.id, number)
         except BaseException as error:
-            self.end(action.id, "unknown" if said else "done", f"undo stopped: {error}" if said else "")
+            note = f"undo stopped after {len(said)} of {len(action.changes)} steps: {error}"
+            self.end(action.id, *(("unknown", note) if said else ("done",)))
             raise
         self.end(action.id, "undone")
         return said
@@ -145,14 +148,59 @@ class Journal:
         left = self._database.rows(
             "SELECT * FROM actions WHERE state IN ('intent','undoing') ORDER BY id DESC"
         )
-        settled = []
+        settled: list[Action] = []
         for row in left:
-            if _alive(row["process"], row["born"]) or not self._claim(row["id"], row["state"], row["state"], row):
+            if _alive(row["process"], row["born"]):
                 continue
             self._sweep(row)
-            self.end(row["id"], *_settlement(self._action(row)))
-            settled += map(self._action, self._database.rows("SELECT * FROM actions WHERE id=?", (row["id"],)))
+            if self._claim(row["id"], row["state"], row["state"], row):
+                self.end(row["id"], *self._settlement(self._action(row)))
+                found = self._database.rows("SELECT * FROM actions WHERE id=?", (row["id"],))
+                settled += map(self._action, found)
         return settled
+
+    def take_back(self, action: int) -> list[str]:
+        """Reverses the file changes that an unfinished action has made; says what could not be reversed.
+
+        Each is marked when it is reversed, so that a process killed here leaves no doubt where to go on.
+        """
+        troubles = []
+        for number, change in self._standing(action):
+            try:
+                if change.op != "call":
+                    if _happened(change):
+                        revert(change)
+                    self._mark(action, number)
+            except (EdgeAgentError, OSError) as error:
+                troubles.append(str(error))
+        return troubles
+
+    def _settlement(self, action: Action) -> tuple[str, str]:
+        """What becomes of an action whose process died: its last state and a note. Takes file changes back."""
+        calls = any(change.op == "call" for change in action.changes)
+        if action.state == "undoing":
+            if calls:
+                return "unknown", "its undo stopped half way; please look"
+            troubles = self.take_back(action.id)
+            return ("unknown", f"its undo stopped half way: {'; '.join(troubles)}") if troubles else ("undone", "")
+        if calls or action.effect in ("irreversible", "egress"):
+            return "unknown", "stopped half way; please look"
+        if troubles := self.take_back(action.id):
+            return "unknown", f"stopped half way; could not be taken back: {'; '.join(troubles)}"
+        if action.effect == "read" and not action.changes:
+            return "failed", "stopped"
+        return "rolled_back", "stopped half way; taken back"
+
+    def _standing(self, action: int) -> list[tuple[int, Change]]:
+        """Changes not yet reversed, latest first."""
+        rows = self._database.rows(
+            "SELECT number, change FROM changes WHERE action=? AND NOT reverted ORDER BY number DESC", (action,)
+        )
+        return [(row["number"], Change(**json.loads(row["change"]))) for row in rows]
+
+    def _mark(self, action: int, number: int) -> None:
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE changes SET reverted=1 WHERE action=? AND number=?", (action, number))
 
     def _claim(self, action: int, state: str, becomes: str, dead: Any = None) -> bool:
         """Makes an action this process's own; False when another has been faster."""
@@ -179,45 +227,17 @@ class Journal:
             count = connection.execute(
                 "DELETE FROM actions WHERE started<? AND state NOT IN ('intent','undoing')", (before,)
             ).rowcount
-        kept = {
-            json.loads(row["change"])["backup"] for row in self._database.rows("SELECT change FROM changes")
-        }
-        for backup in self._backups.glob("*/*"):
-            if str(backup) not in kept and backup.stat().st_mtime < before:
-                backup.unlink(missing_ok=True)
+            if self._database.rows("SELECT 1 FROM actions WHERE state IN ('intent','undoing')"):
+                return count  # an action under way may have made a backup that it has yet to write down
+            kept = self._database.rows("SELECT json_extract(change, '$.backup') AS backup FROM changes")
+            names = {Path(row["backup"]).name for row in kept if row["backup"]}
+            for backup in self._backups.glob("*/*"):
+                if backup.name not in names:
+                    backup.unlink(missing_ok=True)
         return count
 
     def close(self) -> None:
         self._database.close()
-
-
-def take_back(changes: Sequence[Change]) -> list[str]:
-    """Reverses those of an unfinished action's file changes that were made; says what could not be reversed."""
-    troubles = []
-    for change in reversed(changes):
-        try:
-            if change.op != "call" and _happened(change):
-                revert(change)
-        except (EdgeAgentError, OSError) as error:
-            troubles.append(str(error))
-    return troubles
-
-
-def _settlement(action: Action) -> tuple[str, str]:
-    """What becomes of an action whose process died: its last state and a note. Takes file changes back."""
-    calls = any(change.op == "call" for change in action.changes)
-    if action.state == "undoing":
-        if calls:
-            return "unknown", "its undo stopped half way; please look"
-        troubles = take_back(action.changes)
-        return ("unknown", f"its undo stopped half way: {'; '.join(troubles)}") if troubles else ("undone", "")
-    if calls or action.effect in ("irreversible", "egress"):
-        return "unknown", "stopped half way; please look"
-    if troubles := take_back(action.changes):
-        return "unknown", f"stopped half way; could not be taken back: {'; '.join(troubles)}"
-    if action.effect == "read" and not action.changes:
-        return "failed", "stopped"
-    return "rolled_back", "stopped half way; taken back"
 
 
 def _this_process() -> tuple[int, float]:
@@ -231,8 +251,9 @@ def _alive(process: int, born: float) -> bool:
     import psutil
 
     try:
+        found = psutil.Process(process)
         # The start time is reckoned from the time of boot, which a clock correction moves.
-        return abs(psutil.Process(process).create_time() - born) < 2.0
+        return abs(found.create_time() - born) < 2.0 and found.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
@@ -248,20 +269,24 @@ def _happened(change: Change) -> bool:
             raise ToolError(f"{path} has changed since; it is left alone")
         return found == change.after
     if change.op == "move":
-        return os.path.lexists(change.target) and not os.path.lexists(path)
+        here, there = os.path.lexists(path), os.path.lexists(change.target)
+        if here is there:
+            raise ToolError(f"{path} and {change.target} have changed since; they are left alone")
+        return there
     return path.is_dir()
 
 
 def _check_unchanged(change: Change, later: Sequence[Change]) -> None:
     """Before an undo begins: is every file still as the action left it? Its `later` changes are followed."""
-    if change.op == "write" and (path := _follow(change.path, later)):
-        if not path.is_file() or file_digest(path) != change.after:
+    if change.op == "write":
+        path = _follow(change.path, later)
+        if path and (not path.is_file() or file_digest(path) != change.after):
             raise ToolError(
                 f"{path} has changed since; nothing was undone",
                 hint="undo it by hand, or undo later actions first",
             )
-    if change.op == "write" and change.backup and not Path(change.backup).exists():
-        raise ToolError(f"the old content of {change.path} is not kept any more; nothing was undone")
+        if change.backup and not Path(change.backup).exists():
+            raise ToolError(f"the old content of {change.path} is not kept any more; nothing was undone")
     if change.op == "move":
         if (target := _follow(change.target, later)) and not os.path.lexists(target):
             raise ToolError(f"{target} is not there any more; nothing was undone")

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .database import Database
+from .database import Database, storable
+from .errors import StoreError
 
 _MIGRATIONS = (
     """
@@ -76,6 +77,7 @@ class Row:
 
 
 _JSON = ("tools_kept", "steps_ms", "energy", "steps_joules")
+_TEXTS = ("text", "answer", "error")
 _COLUMNS = tuple(name for name in Row.__dataclass_fields__ if name != "calls")
 
 
@@ -100,6 +102,7 @@ class Ledger:
         keep = self._store_content
         values: dict[str, Any] = {name: getattr(row, name) for name in _COLUMNS}
         values.update({name: None if values[name] is None else _dump(values[name]) for name in _JSON})
+        values.update({name: storable(values[name]) for name in _TEXTS if values[name] is not None})
         if not keep:
             values.update(text=None, answer=None, error=values["error"] and "(not kept)")
         marks = ",".join("?" * len(_COLUMNS))
@@ -116,8 +119,8 @@ class Ledger:
                         number,
                         call.tool,
                         _dump(call.arguments) if keep else None,
-                        call.result if keep else None,
-                        call.error if keep else call.error and "(not kept)",
+                        storable(call.result) if keep else None,
+                        storable(call.error) if keep else call.error and "(not kept)",
                         call.action,
                         call.elapsed_ms,
                     )
@@ -151,7 +154,7 @@ class Ledger:
             if given:
                 where.append(clause)
                 parameters.append(value)
-        query = f"SELECT * FROM requests WHERE {' AND '.join(where)} ORDER BY at DESC LIMIT ?"  # noqa: S608
+        query = f"SELECT * FROM requests WHERE {' AND '.join(where)} ORDER BY at DESC, rowid DESC LIMIT ?"  # noqa: S608
         for found in self._database.rows(query, [*parameters, limit]):
             fields = {name: found[name] for name in _COLUMNS}
             fields.update({name: json.loads(fields[name]) if fields[name] else None for name in _JSON})
@@ -200,18 +203,19 @@ class Ledger:
             return connection.execute("DELETE FROM requests").rowcount
 
     def vacuum(self) -> None:
-        """Overwrites what was forgotten: freed pages do not keep old texts."""
-        with self._database.transaction():
-            pass
-        self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Overwrites what was forgotten, in the file and its write-ahead log. Raises StoreError when another process
+        reads or writes at this moment."""
         self._database.rows("VACUUM")
+        ((busy, *_),) = self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise StoreError(f"{self._database.path} is in use; old texts are not overwritten yet", hint="try again")
 
     def close(self) -> None:
         self._database.close()
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return storable(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _like(text: str) -> str:

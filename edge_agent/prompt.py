@@ -58,7 +58,9 @@ def build(
     examples: list[Message] = []
     for shot in reversed(shots):
         examples.append(Message("user", shot.example.text))
-        examples.append(Message("assistant", calls=(Call(shot.name, shot.example.arguments),)))
+        ordered = tools[shot.name].parameters.get("properties", {})  # the order in which the grammar has them
+        arguments = {name: shot.example.arguments[name] for name in ordered if name in shot.example.arguments}
+        examples.append(Message("assistant", calls=(Call(shot.name, arguments),)))
     declined: list[Message] = []
     for text in CHAT[:chat_shots]:
         declined += [Message("user", text), Message("assistant", "none")]

@@ -76,8 +76,9 @@ def free_text(text: str, taken: Iterable[Span]) -> str:
 def trace(value: Any, schema: Mapping[str, Any], text: str) -> str:
     """Source of one argument: `request` (stands in the person's words), `option` (a value the tool offers),
     `default`, or `model` (from nowhere that can be shown)."""
-    if "const" in schema or value in schema.get("enum", ()):
-        return "option"
+    for choice in (schema, *schema.get("anyOf", ())):
+        if value in choice.get("enum", [choice["const"]] if "const" in choice else ()):
+            return "option"
     if value is None or isinstance(value, bool) or ("default" in schema and value == schema["default"]):
         return "default" if value is None or value == schema.get("default") else "option"
     if isinstance(value, (int, float)):
@@ -85,8 +86,10 @@ def trace(value: Any, schema: Mapping[str, Any], text: str) -> str:
 
         spoken = (when.parse_number(word.strip(_EDGE)) for word in text.split())
         return "request" if any(number == value for number in spoken) else "model"
-    if isinstance(value, list):
-        sources = {trace(item, schema.get("items", {}), text) for item in value}
+    if isinstance(value, (list, dict)):
+        parts = value.items() if isinstance(value, dict) else (("items", item) for item in value)
+        about = schema.get("properties", {}) if isinstance(value, dict) else schema
+        sources = {trace(part, about.get(name, {}), text) for name, part in parts}
         return "model" if "model" in sources else "request"
     said = " ".join(str(value).casefold().split())
     return "request" if said and said in " ".join(text.casefold().split()) else "model"

@@ -20,6 +20,7 @@ import hashlib
 import inspect
 import json
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,14 +63,18 @@ class ToolResult:
 
     @staticmethod
     def of(value: Any) -> ToolResult:
-        """A tool may return a ToolResult, a string, None, or any JSON value."""
-        if isinstance(value, ToolResult):
-            return value
-        if value is None:
-            return ToolResult("Done.")
-        if isinstance(value, str):
-            return ToolResult(value, value)
-        return ToolResult(json.dumps(value, ensure_ascii=False, default=str), value)
+        """A tool may return a ToolResult, a string, None, or what pydantic can write as JSON.
+
+        `text` becomes valid Unicode and `data` plain JSON values; what has no JSON form becomes its `str`.
+        """
+        from pydantic_core import to_jsonable_python
+
+        if not isinstance(value, ToolResult):
+            data = to_jsonable_python(value, fallback=str)
+            text = "Done." if value is None else data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+            value = ToolResult(text, data)
+        text = value.text.encode(errors="replace").decode()
+        return ToolResult(text, to_jsonable_python(value.data, fallback=str))
 
 
 def copied(kind: str = "text", description: str | None = None, **constraints: Any) -> FieldInfo:
@@ -139,7 +144,7 @@ class Tool:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "arguments"
             raise ToolError(f"{self.qualified}: {where}: {first['msg']}") from error
-        return {name: getattr(bound, name) for name in type(bound).model_fields}
+        return {name: getattr(bound, name) for name in type(bound).model_fields} | (bound.model_extra or {})
 
 
 @overload
@@ -168,14 +173,15 @@ def tool(
     """Makes a `Tool` of a typed function (see the module's head). Raises SchemaError for an unannotated one."""
 
     def make(fn: Callable[..., Any]) -> Tool:
+        kind = _effect(name or fn.__name__, effect)
         model = _model_of(fn)
         description, _ = parse_docstring(fn.__doc__ or "")
         return Tool(
             name=name or fn.__name__,
             description=description,
-            schema=lambda: clean_schema(model().model_json_schema()),
+            schema=lambda: _schema_of(fn.__name__, model()),
             run=fn,
-            effect=Effect(effect),
+            effect=kind,
             pack=pack,
             examples=tuple(examples),
             takes_context="ctx" in inspect.signature(fn).parameters,
@@ -195,13 +201,14 @@ def tool_from_model(
     pack: str = "user",
 ) -> Tool:
     """A pydantic model is the arguments; `run` receives one instance of it."""
+    name = _snake(model.__name__)
     description, _ = parse_docstring(model.__doc__ or model.__name__)
     return Tool(
-        name=_snake(model.__name__),
+        name=name,
         description=description,
-        schema=lambda: clean_schema(model.model_json_schema()),
-        run=lambda **keywords: run(model(**keywords)),
-        effect=Effect(effect),
+        schema=lambda: _schema_of(name, model),
+        run=lambda **keywords: run(model.model_construct(**keywords)),  # `bind` has validated them
+        effect=_effect(name, effect),
         pack=pack,
         model=lambda: model,
     )
@@ -219,12 +226,14 @@ def tool_from_schema(
     Raises SchemaError naming tool and property when the schema is not valid JSON Schema.
     """
     inner = definition.get("function", definition)
+    if not isinstance(inner, Mapping):
+        raise SchemaError(f"a tool of pack {pack!r} must be a JSON object, not {type(inner).__name__}")
     name = inner.get("name")
     if not isinstance(name, str) or not name:
         raise SchemaError(f"a tool of pack {pack!r} has no name")
     parameters = inner.get("parameters", inner.get("inputSchema", {"type": "object", "properties": {}}))
     check_schema(name, parameters)
-    return Tool(name, str(inner.get("description") or ""), parameters, run, Effect(effect), pack)
+    return Tool(name, str(inner.get("description") or ""), parameters, run, _effect(name, effect), pack)
 
 
 def check_schema(name: str, schema: Any) -> None:
@@ -257,8 +266,12 @@ class Registry:
             self.add(each)
 
     def add(self, item: Tool) -> None:
+        if not re.fullmatch(r"[\w./-]{1,128}", item.name):
+            raise SchemaError(f"{item.qualified!r}: a tool's name is made of letters, digits and _ . / -")
         if item.qualified in self._tools:
             raise InputError(f"pack {item.pack!r} already has a tool named {item.name!r}")
+        if item.qualified in self._by_name or item.name in self._tools:
+            raise InputError(f"{item.qualified}: another tool is called so already, by its short or its full name")
         if not item.description:
             raise SchemaError(f"{item.qualified}: a tool needs a description: the model chooses by it")
         self._tools[item.qualified] = item
@@ -289,13 +302,12 @@ class Registry:
 def parse_docstring(text: str) -> tuple[str, dict[str, str]]:
     """First paragraph, and the entries of a Google-style `Args:` section, both unwrapped to single lines."""
     text = inspect.cleandoc(text)
-    summary = " ".join(text.split("\n\n", 1)[0].split())
+    summary = " ".join(re.split(r"\n\s*\n|^\w+:[ \t]*$", text, maxsplit=1, flags=re.MULTILINE)[0].split())
     arguments: dict[str, str] = {}
-    section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", text, re.MULTILINE)
+    section = re.search(r"^Args:[ \t]*\n((?:[ \t]+.*\n?|\n)+)", text, re.MULTILINE)
     if section:
-        lines = inspect.cleandoc(section[1]).splitlines()
         current = ""
-        for line in lines:
+        for line in textwrap.dedent(section[1]).splitlines():
             entry = re.match(r"(\w+)\s*(?:\([^)]*\))?:\s*(.*)", line)
             if entry:
                 current = entry[1]
@@ -306,27 +318,71 @@ def parse_docstring(text: str) -> tuple[str, dict[str, str]]:
 
 
 def clean_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Drops pydantic's generated titles: they are noise in a prompt and carry no meaning."""
+    """Drops pydantic's generated titles: they are noise in a prompt and carry no meaning.
+
+    A schema that is one reference (a model that holds itself) becomes the object it refers to.
+    """
 
     def walk(node: Any, *, names: bool = False) -> Any:
         if isinstance(node, dict):
             return {
-                key: walk(value, names=key in ("properties", "$defs") and not names)
+                key: value
+                if key in _VALUES and not names
+                else walk(value, names=key in ("properties", "$defs") and not names)
                 for key, value in node.items()
                 if names or key != "title"
             }
         return [walk(value) for value in node] if isinstance(node, list) else node
 
     cleaned: dict[str, Any] = walk(schema)
+    if whole := re.fullmatch(r"#/\$defs/([^/]+)", cleaned.get("$ref", "")):
+        del cleaned["$ref"]
+        cleaned |= cleaned["$defs"][whole[1]]
     cleaned.pop("description", None)
     return cleaned
 
 
+#: Keywords that hold values of the person's, not schemas.
+_VALUES = frozenset({"default", "const", "enum", "examples"})
+
+
+def _schema_of(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return clean_schema(model.model_json_schema())
+    except PydanticUserError as error:
+        where = _unfit({field: info.annotation for field, info in model.model_fields.items()})
+        raise SchemaError(f"{name}: {where}{str(error).splitlines()[0]}") from error
+
+
+def _unfit(types: Mapping[str, Any]) -> str:
+    """`name: ` of the first field whose type has no JSON Schema; empty when each alone has one."""
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    for name, kind in types.items():
+        try:
+            TypeAdapter(kind).json_schema()
+        except PydanticUserError:
+            return f"{name}: "
+    return ""
+
+
+def _effect(name: str, effect: Effect | str) -> Effect:
+    try:
+        return Effect(effect)
+    except ValueError as error:
+        raise SchemaError(f"{name}: effect must be one of {', '.join(Effect)}, not {effect!r}") from error
+
+
 def _model_of(fn: Callable[..., Any]) -> Callable[[], type[BaseModel]]:
+    if inspect.iscoroutinefunction(fn):
+        raise SchemaError(f"{fn.__name__}: a tool is a plain function, not an async one")
     signature = inspect.signature(fn)
     for parameter in signature.parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise SchemaError(f"{fn.__name__}: *{parameter.name}: a tool's parameters must be named")
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise SchemaError(f"{fn.__name__}: {parameter}: a tool's parameters must be named")
         if parameter.name != "ctx" and parameter.annotation is parameter.empty:
             raise SchemaError(f"{fn.__name__}: {parameter.name}: needs a type annotation")
     cache: list[type[BaseModel]] = []
@@ -334,6 +390,7 @@ def _model_of(fn: Callable[..., Any]) -> Callable[[], type[BaseModel]]:
     def build() -> type[BaseModel]:
         if cache:
             return cache[0]
+        import warnings
         from typing import get_type_hints
 
         from pydantic import ConfigDict, Field, create_model
@@ -342,16 +399,25 @@ def _model_of(fn: Callable[..., Any]) -> Callable[[], type[BaseModel]]:
         _, described = parse_docstring(fn.__doc__ or "")
         try:
             hints = get_type_hints(fn, include_extras=True)
-            fields: dict[str, Any] = {}
-            for parameter in signature.parameters.values():
-                if parameter.name == "ctx":
-                    continue
-                default = ... if parameter.default is parameter.empty else parameter.default
-                field_info = Field(default, description=described.get(parameter.name))
-                fields[parameter.name] = (hints[parameter.name], field_info)
-            model = create_model(fn.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+        except (NameError, SyntaxError, TypeError) as error:
+            raise SchemaError(f"{fn.__name__}: its annotations cannot be read: {error}") from error
+        fields: dict[str, Any] = {}
+        for parameter in signature.parameters.values():
+            if parameter.name == "ctx":
+                continue
+            default = ... if parameter.default is parameter.empty else parameter.default
+            about = described.get(parameter.name)
+            info = Field(default, description=about) if about else Field(default)
+            fields[parameter.name] = (hints[parameter.name], info)
+        try:
+            with warnings.catch_warnings():  # a parameter may be called `json` or `copy`, as methods of models are
+                warnings.simplefilter("ignore", UserWarning)
+                model: type[BaseModel] = create_model(fn.__name__, __config__=ConfigDict(extra="forbid"), **fields)
         except (NameError, PydanticUserError) as error:
-            raise SchemaError(f"{fn.__name__}: {error}") from error
+            where = _unfit({name: hint for name, (hint, _) in fields.items()})
+            raise SchemaError(f"{fn.__name__}: {where}{str(error).splitlines()[0]}") from error
+        if lost := fields.keys() - model.model_fields.keys():
+            raise SchemaError(f"{fn.__name__}: {min(lost)}: pydantic keeps this name for itself; choose another")
         cache.append(model)
         return model
 

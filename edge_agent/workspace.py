@@ -223,10 +223,10 @@ class Context:
         if not os.path.lexists(source):
             raise ToolError(f"{self.shown(source)} does not exist")
         self._free(target)
-        if _real(target).is_relative_to(_real(source)):
-            raise ToolError(f"{self.shown(target)} lies inside {self.shown(source)}")
         if any(_real(held).is_relative_to(source) for held in (self.home, self.data)):
             raise RefusedError(f"{self.shown(source)} holds your home or edge_agent's own data; it stays where it is")
+        if _real(target).is_relative_to(_real(source)):
+            raise ToolError(f"{self.shown(target)} lies inside {self.shown(source)}")
         self.mkdir(target.parent)
         with self._changing(Change("move", str(source), target=str(target))):
             _rename(source, target)
@@ -236,12 +236,10 @@ class Context:
             raise ToolError(f"{self.shown(target)} exists already", hint="choose another name")
 
     def _backup(self, path: Path) -> str:
-        """Keeps the content of `path` under its hash, and makes it look new, so that `Journal.forget` leaves it."""
+        """Keeps the content of `path` under its hash until `Journal.forget`."""
         digest = file_digest(path)
         backup = self.data / "backups" / digest[:2] / digest
-        if backup.exists():
-            os.utime(backup)
-        else:
+        if not backup.exists():
             write_atomic(backup, path)
             if file_digest(backup) != digest:
                 backup.unlink()

@@ -37,8 +37,8 @@ def remind(ctx: Context, text: Annotated[str, copied("text")], when: Annotated[s
     return f"I will remind you: {text}, {when}."
 
 
-@tool(effect=Effect.WRITE, pack="notes", examples=[Example("note: pay rent", {"text": "pay rent"})])
-def note(ctx: Context, text: Annotated[str, copied("text")]) -> str:
+@tool(effect=Effect.WRITE, pack="notes", examples=[Example("jot down pay rent", {"text": "pay rent"})])
+def jot(ctx: Context, text: Annotated[str, copied("text")]) -> str:
     """Write down a note.
 
     Args:
@@ -76,7 +76,7 @@ def paint(colour: Literal["red", "green"], coats: int = 1) -> str:
     return f"Painted {colour}, {coats} times."
 
 
-TOOLS: tuple[Tool, ...] = (remind, note, send, paint)
+TOOLS: tuple[Tool, ...] = (remind, jot, send, paint)
 
 
 def make_agent(
@@ -102,7 +102,8 @@ def make_agent(
         monitor=PowerMonitor(meters=[]),
         **options,
     )
-    agent.loaded().untuned = untuned
+    if not untuned:
+        agent.loaded().untuned = False
     return agent
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -305,3 +306,34 @@ def test_floating_and_durations_and_cancelled(ctx: RecordingContext, foreign: Pa
     assert "Gone" not in listed
     call(ctx, "move_event", event="float", when="11 am")
     assert "11:00 to 11:45: Float" in call(ctx, "list_events", when="Monday")
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ("DTSTART:garbage", "could not read a.ics"),
+        ("DTSTART:20261129T100000\nDTEND:garbage", "could not read a.ics"),
+        ("DTSTART:20261129T100000\nDURATION:xx", "could not read a.ics"),
+        ("DTSTART:20261129T100000\nDTSTART:20261129T110000", "could not read a.ics"),
+        ("DTSTART;TZID=Mars/Olympus:20261129T100000", "10:00 to 10:00: odd"),
+        ("DTSTART:20261129T100000\nRRULE:FREQ=NEVER", "10:00 to 10:00: odd"),
+        ("DTSTART:20261129T100000\nRRULE:FREQ=SECONDLY", "10:00 to 10:00: odd"),
+        ("DTSTART:20261129T100000\nSEQUENCE:abc\nSUMMARY:two", "10:00 to 10:00: odd"),
+        ("DTSTART;VALUE=DATE:20261129\nDTEND;VALUE=DATE:20261129", "all day: odd"),
+        ("DTSTART:00010101T000000Z\nRRULE:FREQ=DAILY", "Nothing"),
+        ("DTSTART:99991231T000000Z", "Nothing"),
+    ],
+)
+def test_odd_files_never_break_a_tool(ctx: RecordingContext, lines: str, shown: str) -> None:
+    folder = ctx.home / ".calendars/personal"
+    folder.mkdir(parents=True)
+    body = f"BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:u\nSUMMARY:odd\n{lines}\nEND:VEVENT\nEND:VCALENDAR\n"
+    (folder / "a.ics").write_text(body)
+    assert shown in call(ctx, "list_events")
+    call(ctx, "find_free_time")
+    for tool, arguments in (
+        ("move_event", {"event": "odd", "when": "tomorrow at 3pm"}),
+        ("cancel_event", {"event": "odd"}),
+    ):
+        with suppress(ToolError):  # there may be no event left that could be meant
+            call(ctx, tool, **arguments)

@@ -35,6 +35,9 @@ _COMMANDS = {
     "doctor": "doctor:doctor",
     "completion": "completion:completion",
 }
+PROGRAM = "edge-agent"
+#: environment variable in which a shell's completion script asks
+COMPLETE = "_EDGE_AGENT_COMPLETE"
 #: as a shell reports a program that wrote to a closed pipe (128 + SIGPIPE)
 EXIT_PIPE = 141
 
@@ -142,15 +145,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str], *, as_json: bool) -> int:
     try:
-        code = cli.main(args, prog_name="edge-agent", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        # Not cli.main(): it ends the process itself when a pipe is closed.
+        if instruction := os.environ.get(COMPLETE):
+            from click.shell_completion import shell_complete
+
+            return shell_complete(cli, {}, PROGRAM, COMPLETE, instruction)
+        with cli.make_context(PROGRAM, args) as ctx:
+            cli.invoke(ctx)
+        return 0
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except BrokenPipeError:
         raise
     except (click.Abort, KeyboardInterrupt):
         return _failed("interrupted", "interrupted", None, EXIT_INTERRUPTED, as_json)
     except click.ClickException as error:
-        ctx = getattr(error, "ctx", None)
-        hint = f"{ctx.command_path} --help" if ctx else None
+        place = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f"{place.command_path} --help" if place else None
         return _failed(error.format_message(), InputError.kind, hint, InputError.exit_code, as_json)
     except EdgeAgentError as error:
         return _failed(error.message, error.kind, error.hint, error.exit_code, as_json)
@@ -168,7 +179,7 @@ def _failed(message: str, kind: str, hint: str | None, code: int, as_json: bool)
     if as_json:
         emit({"error": {"kind": kind, "message": message, "hint": hint}})
     elif kind == "interrupted":
-        notice(message)
+        notice(f"\n{message}" if sys.stderr.isatty() else message)  # the terminal has just shown ^C
     else:
         notice(f"error: {message}")
         if hint:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..agent import Agent
     from ..events import Event
 
+#: Read no further: far more than a request may have, and an endless pipe must not fill the memory.
+MOST_BYTES = 1_000_000
+
 
 @click.command()
 @click.argument("words", metavar="TEXT...", nargs=-1, required=True)
@@ -62,7 +65,9 @@ def ask(
 def read_request(words: Sequence[str]) -> str:
     """The words joined by blanks, or all of stdin for a single `-`. Raises InputError with the offset of a
     byte that is not UTF-8."""
-    raw = sys.stdin.buffer.read() if list(words) == ["-"] else os.fsencode(" ".join(words))
+    raw = sys.stdin.buffer.read(MOST_BYTES + 1) if list(words) == ["-"] else os.fsencode(" ".join(words))
+    if len(raw) > MOST_BYTES:
+        raise InputError(f"stdin has more than {MOST_BYTES:,} bytes", hint="put it in a file and name the file")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

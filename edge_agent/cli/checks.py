@@ -167,7 +167,7 @@ def _records() -> Check:
     data = Dirs.default().data
     if not (data / "ledger.db").exists():
         return Check("records", "ok", "none yet")
-    lost = [action for action in Journal(data).actions(1000) if action.state in ("intent", "unknown")]
+    lost = [action for action in Journal(data).actions(1000) if action.state in ("intent", "undoing", "unknown")]
     requests = Ledger(data).totals()["requests"]
     if lost:
         named = ", ".join(f"#{action.id} {action.tool}" for action in lost[:3])

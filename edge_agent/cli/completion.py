@@ -21,13 +21,13 @@ def completion(shell: str, as_json: bool) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from . import cli
+    from . import COMPLETE, PROGRAM, cli
 
     kind = get_completion_class(shell)
     if kind is None:
         raise InputError(f"this version of click does not know {shell}")
     # Not .source(): it would start bash to look at its version.
-    maker = kind(cli, {}, "edge-agent", "_EDGE_AGENT_COMPLETE")
+    maker = kind(cli, {}, PROGRAM, COMPLETE)
     script = maker.source_template % maker.source_vars()
     if as_json:
         render.emit({"shell": shell, "script": script})

@@ -54,10 +54,12 @@ def get(key: str, as_json: bool) -> None:
     \b
     edge-agent config get context_tokens
     """
-    from ..config import Settings, as_dict, coerce, load
+    from ..config import as_dict, coerce, load
 
-    coerce(key, getattr(Settings(), key, ""), where="config get")  # an unknown key is named, with the nearest
-    value = as_dict(load())[key]
+    values = as_dict(load())
+    if key not in values:
+        coerce(key, "", where="config get")  # raises, and names the nearest key
+    value = values[key]
     if as_json:
         render.emit({key: value})
     else:

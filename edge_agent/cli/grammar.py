@@ -27,7 +27,7 @@ def show(tool: str, as_json: bool) -> None:
     What is copied from a request's words is any text here; a request narrows it.
 
     \b
-    edge-agent grammar show text.convert
+    edge-agent grammar show text.convert_units
     """
     from ..grammar import compile_schema, to_gbnf
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: How far back undo looks for actions that can be taken back.
 REACH = 1000
-_STATES = ("intent", "done", "failed", "undone", "rolled_back", "unknown")
+_STATES = ("intent", "done", "failed", "undoing", "undone", "rolled_back", "unknown")
 
 
 @click.command()

@@ -45,17 +45,16 @@ def list_(as_json: bool) -> None:
         (
             "*" if line.current else "",
             line.name,
-            "installed" if line.installed else "",
+            "yes" if line.installed else "",
             ("verified" if _checkable(line) else "unverified"),
             line.entry.params if line.entry else None,
             render.size(line.size_bytes),
             fits(line.entry.ram_mb, memory_mb) if line.entry else None,
             line.dialect,
-            line.entry.licence if line.entry else None,
         )
         for line in lines
     ]
-    headings = ("", "model", "here", "file", "weights", "size", "RAM", "dialect", "licence")
+    headings = ("", "model", "here", "file", "weights", "size", "RAM", "dialect")
     render.table(headings, rows, right=["weights", "size"])
 
 

@@ -9,7 +9,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -86,12 +86,14 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> None:
-    """A plain table on stdout; `right` names the columns of numbers. None is shown as a dash."""
+    """A plain table on stdout; `right` names the columns of numbers. None is shown as a dash. On a narrow
+    terminal the last column is folded, so names stay whole."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in headings:
-        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for place, heading in enumerate(headings, 1):
+        justify: Literal["left", "right"] = "right" if heading in right else "left"
+        made.add_column(heading, justify=justify, overflow="fold", no_wrap=place < len(headings))
     for row in rows:
         made.add_row(*("–" if cell is None else visible(str(cell)) for cell in row))
     # Through click, which takes the colours out of a pipe; rich pads every line and ends the process itself

@@ -37,6 +37,10 @@ class Engine(Protocol):
 
     info: EngineInfo
 
+    def begin(self) -> None:
+        """A request begins: adapt to the machine's present load (threads)."""
+        ...
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids of `text`; spelled-out special tokens become control tokens. No BOS is added."""
         ...

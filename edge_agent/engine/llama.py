@@ -145,6 +145,10 @@ class LlamaEngine:
             gpu=gpu,
         )
 
+    def begin(self) -> None:
+        count = thread_policy.choose(self._wanted_threads)
+        lc.llama_set_n_threads(self._context, count, count)
+
     # -- text ------------------------------------------------------------------------------------------
 
     def tokenize(self, text: str) -> list[int]:
@@ -265,12 +269,6 @@ class LlamaEngine:
         adapters = (lc.llama_adapter_lora_p_ctypes * 1)(self._adapter)
         if lc.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(scale)):
             raise EngineError(f"{path}: llama.cpp refused the adapter: {_why()}")
-
-    def choose_threads(self) -> int:
-        """Sets the thread count for the load of this moment and returns it."""
-        count = thread_policy.choose(self._wanted_threads)
-        lc.llama_set_n_threads(self._context, count, count)
-        return count
 
     def close(self) -> None:
         self._guidance = None

@@ -38,6 +38,9 @@ class ScriptedEngine:
         #: every prompt that was completed, as text
         self.prompts: list[str] = []
 
+    def begin(self) -> None:
+        """Nothing to adapt."""
+
     def tokenize(self, text: str) -> list[int]:
         return list(text.encode())
 

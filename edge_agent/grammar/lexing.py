@@ -166,7 +166,7 @@ def _text(rules: dict[str, Node], terminals: dict[str, Node], root: str) -> str:
 def _written(node: Node, names: dict[str, str]) -> str:
     match node:
         case Lit(text):
-            return json.dumps(text, ensure_ascii=False)
+            return json.dumps(text).replace("\x7f", "\\u007f")  # the one control that JSON leaves as it is
         case Chars(ranges, negated):
             sign = "^" if negated and ranges else ""
             inner = "".join(f"\\u{{{low:x}}}-\\u{{{high:x}}}" for low, high in (ranges or complement(())))

@@ -96,10 +96,11 @@ def merge(first: Any, second: Any, note: Note) -> Any:
 def _sealed(schema: Schema, other: Schema) -> Schema:
     """`schema` with its `additionalProperties` applied to the properties that only `other` names."""
     extra = schema.get("additionalProperties", True)
-    names = other.get("properties", {})
-    if extra is True or schema.get("patternProperties") or not isinstance(names, Mapping):
+    names, own = other.get("properties", {}), schema.get("properties", {})
+    if extra is True or schema.get("patternProperties"):
         return schema
-    own = schema.get("properties", {})
+    if not isinstance(names, Mapping) or not isinstance(own, Mapping):
+        return schema  # an error, named when it is compiled
     return {**schema, "properties": {**own, **{name: extra for name in names if name not in own}}}
 
 

@@ -34,11 +34,18 @@ The sixteen functions of TinyAgent (arXiv 2409.00608), the nearest published set
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 
 from ..errors import ConfigError
-from ..tools import Tool
+from ..tools import Example, Tool
+
+#: One example of a tool per line: {"tool": "pack.name", "text": sentence, "arguments": {...}}
+EXAMPLES = Path(__file__).with_name("examples.jsonl")
 
 PACKS: tuple[str, ...] = (
     "clock",
@@ -61,14 +68,37 @@ PACKS: tuple[str, ...] = (
 def load(names: Iterable[str] = ()) -> list[Tool]:
     """The tools of the named packs, in the order of PACKS; of all packs when none is named.
 
-    Only the packs asked for are imported. Raises ConfigError for a name that is no pack.
+    Each has the examples written beside its function, then those of EXAMPLES. Only the packs asked for are
+    imported; EXAMPLES is read once (a few milliseconds). Raises ConfigError for a name that is no pack, and for
+    a line of EXAMPLES that is none or names no tool.
     """
-    wanted = set(names)
-    unknown = sorted(wanted - set(PACKS))
+    wanted = set(names) or set(PACKS)
+    unknown = sorted(wanted.difference(PACKS))
     if unknown:
         raise ConfigError(f"there is no tool pack {unknown[0]!r}", hint=f"the packs are {', '.join(PACKS)}")
-    found: list[Tool] = []
-    for name in PACKS:
-        if not wanted or name in wanted:
-            found += import_module(f"{__name__}.{name}").TOOLS
+    more = read_examples(EXAMPLES)
+    packs = [pack for pack in PACKS if pack in wanted]
+    plain: list[Tool] = [tool for pack in packs for tool in import_module(f"{__name__}.{pack}").TOOLS]
+    found = [replace(tool, examples=(*tool.examples, *more.get(tool.qualified, ()))) for tool in plain]
+    not_loaded = set(PACKS) - wanted
+    strays = more.keys() - {tool.qualified for tool in plain}
+    for name in sorted(name for name in strays if name.partition(".")[0] not in not_loaded):
+        raise ConfigError(f"{EXAMPLES.name}: there is no tool {name!r}")
+    return found
+
+
+@lru_cache(maxsize=1)
+def read_examples(file: Path) -> Mapping[str, tuple[Example, ...]]:
+    """Qualified tool name -> its examples, in the file's order. Raises ConfigError naming file and line."""
+    found: dict[str, tuple[Example, ...]] = {}
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            tool, example = str(row["tool"]), Example(str(row["text"]), dict(row["arguments"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{file.name}, line {number}: not an example: {error!r}",
+                hint='a line is {"tool": "clock.set_timer", "text": "...", "arguments": {...}}',
+            ) from error
+        found[tool] = (*found.get(tool, ()), example)
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 
 Kind = Literal["VEVENT", "VTODO"]
 T = TypeVar("T")
+
+#: What icalendar and its users raise over values that are not what the RFC says; a file is a stranger's.
+_MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
+_TICK = timedelta(microseconds=1)
+#: Expanding a rule costs about 30 µs a step from its first occurrence on; a hostile file must not stall a tool.
+_MOST_STEPS = 10_000
+_STEPS_A_DAY = {"SECONDLY": 86400, "MINUTELY": 1440, "HOURLY": 24, "DAILY": 1}
 
 _FILLER = frozenset(
     (
@@ -60,7 +68,7 @@ class Item:
 
     @property
     def title(self) -> str:
-        return str(self.component.get("SUMMARY", "")) or "untitled"
+        return _title(self.component)
 
     @property
     def open(self) -> bool:
@@ -83,7 +91,7 @@ class Occurrence:
 
     @property
     def title(self) -> str:
-        return str(self.component.get("SUMMARY", "")) or "untitled"
+        return _title(self.component)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,11 @@ class Named(Generic[T]):
     value: T
 
 
+def _title(component: Any) -> str:
+    summary = component.get("SUMMARY", "")
+    return str(summary[0] if isinstance(summary, list) else summary) or "untitled"
+
+
 def read(folder: Path, kind: Kind) -> tuple[list[Item], list[Path]]:
     """Items of `kind` in a folder (none if there is no folder), and the files that could not be read."""
     from icalendar import Calendar
@@ -105,41 +118,53 @@ def read(folder: Path, kind: Kind) -> tuple[list[Item], list[Path]]:
     for path in sorted(folder.glob("*.ics")):
         try:
             calendar = Calendar.from_ical(path.read_bytes())
-            found = [part for part in calendar.walk(kind) if "RECURRENCE-ID" not in part]
-        except (OSError, ValueError, KeyError, IndexError):
+            found = [Item(path, calendar, part) for part in calendar.walk(kind) if "RECURRENCE-ID" not in part]
+            for item in found:
+                occurrence(item, item.component, UTC)
+        except (OSError, *_MALFORMED):
             broken.append(path)
             continue
-        items += [Item(path, calendar, part) for part in found]
+        items += found
     return items, broken
 
 
 def occurrences(items: Iterable[Item], first: datetime, last: datetime) -> list[Occurrence]:
     """What takes place within [first, last), in order of time; repeating items are expanded.
 
-    A rule that cannot be expanded counts as its first occurrence.
+    A rule that cannot be expanded, or only in more than 10,000 steps, counts as its first occurrence.
+    Cost: 0.1 ms an occurrence.
     """
     import recurring_ical_events
 
-    found: list[Occurrence] = []
+    found: list[Occurrence | None] = []
     for item in items:
-        if not item.repeats:
-            one = occurrence(item, item.component, first.tzinfo)
-            found += [one] if one else []
-            continue
-        try:
-            parts: Sequence[Any] = recurring_ical_events.of(
-                item.calendar, components=[str(item.component.name)]
-            ).between(first, last)
-        except (ValueError, TypeError, KeyError):
-            parts = [item.component]
-        for part in parts:
-            if part.get("UID") == item.component.get("UID") and (one := occurrence(item, part, first.tzinfo)):
-                found.append(one)
-    inside = [each for each in found if each.start < last and max(each.end, each.start + _TICK) > first]
+        parts: Sequence[Any] = [item.component]
+        if item.repeats and _steps(item, last) < _MOST_STEPS:
+            with suppress(*_MALFORMED):
+                expanded = recurring_ical_events.of(item.calendar, components=[str(item.component.name)])
+                parts = expanded.between(first, last)
+        uid = item.component.get("UID")
+        found += [occurrence(item, part, first.tzinfo) for part in parts if part.get("UID") == uid]
+    timed = [each for each in found if each]
+    inside = [each for each in timed if each.start < last and max(each.end, each.start + _TICK) > first]
     return sorted(inside, key=lambda each: (each.start, each.title))
 
 
-_TICK = timedelta(microseconds=1)
+def _steps(item: Item, last: datetime) -> float:
+    """How many steps it takes to expand an item's rule as far as `last`, about."""
+    begin = occurrence(item, item.component, last.tzinfo)
+    days = (last - begin.start) / timedelta(days=1) if begin else 0.0
+    rule = str(item.component.get("RRULE"))
+    return days * max((count for name, count in _STEPS_A_DAY.items() if name in rule), default=1 / 7)
+
+
+def coming(items: Iterable[Item], now: datetime) -> list[Occurrence]:
+    """What takes place from now on: two months of it, or the first 400 days of what is rarer than that."""
+    found: list[Occurrence] = []
+    for item in items:
+        near = occurrences([item], now, now + timedelta(days=62))
+        found += near or occurrences([item], now, now + timedelta(days=400))
+    return sorted(found, key=lambda each: (each.start, each.title))
 
 
 def occurrence(item: Item, component: Any, tz: tzinfo | None) -> Occurrence | None:
@@ -208,7 +233,8 @@ def save(ctx: Context, item: Item) -> None:
     years = [local(part["DTSTART"].dt, UTC).year for part in parts if "DTSTART" in part] + [ctx.now.year]
     if item.path.exists():
         put(item.component, "last-modified", ctx.now.astimezone(UTC))
-        put(item.component, "sequence", int(item.component.get("SEQUENCE", 0)) + 1)
+        sequence = item.component.get("SEQUENCE")
+        put(item.component, "sequence", sequence + 1 if isinstance(sequence, int) else 1)
     item.calendar.add_missing_timezones(first_date=date(max(1970, min(years)), 1, 1))
     ctx.write(item.path, item.calendar.to_ical(), private=True)
 

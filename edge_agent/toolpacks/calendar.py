@@ -17,6 +17,7 @@ from .agenda import (
     Occurrence,
     add,
     choose,
+    coming,
     length,
     local,
     matching,
@@ -28,7 +29,6 @@ from .agenda import (
     save,
 )
 
-_HORIZON = timedelta(days=400)
 _HOUR = timedelta(hours=1)
 _ABOUT = "event meeting appointment call calendar"
 _WORKDAY = (9, 18)
@@ -136,11 +136,11 @@ def find_event(ctx: Context, name: Annotated[str, copied("text")] = "") -> ToolR
     Args:
         name: What the event is called; leave out for whatever is next.
     """
-    coming = _coming(ctx)
-    rows = matching(coming, name, ctx.now) if name.strip() else coming
+    ahead = _coming(ctx)
+    rows = matching(ahead, name, ctx.now) if name.strip() else ahead
     if not rows:
         if name.strip():
-            choose(coming, name, ctx.now, "coming event")
+            choose(ahead, name, ctx.now, "coming event")
         return ToolResult("Nothing is coming up in your calendar.", None)
     first = rows[0].value
     return ToolResult(f"{_titled(first)}: {_span(first.start, first.end, first.all_day)}.", _data(first))
@@ -267,10 +267,10 @@ def meeting_link(ctx: Context, event: Annotated[str, copied("text")] = "") -> To
     Args:
         event: Which event; leave out for the next that has a link.
     """
-    coming = _coming(ctx)
-    rows = matching(coming, event, ctx.now) if event.strip() else coming
+    ahead = _coming(ctx)
+    rows = matching(ahead, event, ctx.now) if event.strip() else ahead
     if not rows and event.strip():
-        choose(coming, event, ctx.now, "coming event")
+        choose(ahead, event, ctx.now, "coming event")
     for row in rows:
         for name in ("CONFERENCE", "URL", "LOCATION", "DESCRIPTION"):
             if found := re.search(r"https?://[^\s<>\"\\]+", str(row.value.component.get(name, ""))):
@@ -291,16 +291,15 @@ def _live(item: Item) -> bool:
 
 
 def _coming(ctx: Context) -> list[Named[Occurrence]]:
-    found = occurrences(filter(_live, _items(ctx)), ctx.now, ctx.now + _HORIZON)
-    return [Named(each.title, _ABOUT, each.start, each) for each in found]
+    return [Named(each.title, _ABOUT, each.start, each) for each in coming(filter(_live, _items(ctx)), ctx.now)]
 
 
 def _pick(ctx: Context, text: str) -> Occurrence:
     """The event meant: the soonest of each series, or the one on the day that is said."""
-    coming = _coming(ctx)
-    soonest = {(row.value.item.path, row.title): row for row in reversed(coming)}
+    ahead = _coming(ctx)
+    soonest = {(row.value.item.path, row.title): row for row in reversed(ahead)}
     rows = sorted(soonest.values(), key=lambda row: row.value.start)
-    return choose(rows if matching(rows, text, ctx.now) else coming, text, ctx.now, "event")
+    return choose(rows if matching(rows, text, ctx.now) else ahead, text, ctx.now, "event")
 
 
 def _override(occurrence: Occurrence) -> Any:

@@ -18,11 +18,11 @@ from .agenda import (
     Named,
     add,
     choose,
+    coming,
     length,
     local,
     matching,
     occurrence,
-    occurrences,
     portable,
     read,
     said,
@@ -265,9 +265,8 @@ def time_until(ctx: Context, what: Annotated[str, copied("text")]) -> ToolResult
         name, at, timed = what.strip(), moment.start, moment.has_time
     else:
         events, _ = read(ctx.folder("calendar_dir", ".calendars/personal"), "VEVENT")
-        coming = occurrences(events, ctx.now, ctx.now + timedelta(days=400))
         about = "event meeting appointment"
-        rows = [Named(each.title, about, each.start, (each.title, each.start)) for each in coming]
+        rows = [Named(each.title, about, each.start, (each.title, each.start)) for each in coming(events, ctx.now)]
         rows += [Named(each.title, each.also, each.at, (each.title, each.at)) for each in pending(ctx) if each.at]
         soonest = {row.title: row for row in sorted(rows, key=lambda row: row.value[1], reverse=True)}
         name, at = choose(tuple(soonest.values()), what, ctx.now, "event or reminder")
@@ -292,8 +291,8 @@ def pending(ctx: Context) -> list[Named[Item]]:
     for item in items:
         if item.open and (kind := _kind(item)):
             first = occurrence(item, item.component, ctx.now.tzinfo)
-            coming = occurrences([item], ctx.now, ctx.now + timedelta(days=400)) if item.repeats else []
-            at = coming[0].start if coming else first.start if first else None
+            following = coming([item], ctx.now) if item.repeats else []
+            at = following[0].start if following else first.start if first else None
             if at and at > ctx.now:
                 rows.append(Named(item.title, kind, at, item))
     return sorted(rows, key=lambda row: (row.at or ctx.now, row.title))

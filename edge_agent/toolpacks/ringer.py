@@ -21,13 +21,12 @@ from typing import Any
 
 from ..errors import EdgeAgentError, StoreError
 from ..host import Host
-from .agenda import Item, length, local, occurrences, read, said
+from .agenda import Item, coming, length, local, read, said
 
 POLL_S = 3.0
 _LATE = timedelta(minutes=1)
 #: Older alarms are not rung any more, and their records are dropped (twice this age).
 _STALE = timedelta(days=7)
-_AHEAD = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Ring:
 
 
 def rings(tasks_dir: Path, now: datetime) -> list[Ring]:
-    """Alarms of open tasks, from a week ago to 400 days ahead, soonest first.
+    """Alarms of open tasks, from a week ago to a year ahead, soonest first.
 
     Of a repeating task only the latest past one and the next.
     """
@@ -192,7 +191,7 @@ def _alarms(item: Item, now: datetime) -> Iterable[Ring]:
     bells = [part for part in item.component.subcomponents if part.name == "VALARM"]
     if not bells:
         return
-    for each in occurrences([item], now - 2 * _STALE, now + _AHEAD):
+    for each in coming([item], now - 2 * _STALE):
         for bell in bells:
             trigger = bell.get("TRIGGER")
             if trigger is None:
