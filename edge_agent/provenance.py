@@ -19,7 +19,7 @@ from .tools import COPY_KEYWORD, Tool
 _LONGEST_SPAN_WORDS = 9
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(
-    r"(?:https?://|www\.)[^\s<>\"']+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|edu|gov|uk|de|fr|eu|info|me|app)(?:/[^\s<>\"']*)?"
+    r"(?:https?://|www\.)[^\s<>\"']+|(?<![\w@.-])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|edu|gov|uk|de|fr|eu|info|me|app)(?:/[^\s<>\"']*)?"
 )
 _WORD = re.compile(r"\S+")
 _EDGE = ".,;:!?\"'“”‘’()[]{}<>«»…"

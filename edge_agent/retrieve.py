@@ -1,8 +1,8 @@
 """Step 1: which few of the registered tools may this sentence need?
 
-Lexical ranking with SQLite's FTS5 (BM25, Porter stemming) over names, descriptions, parameters and example
-sentences, in memory. A tool's score is its own BM25 plus that of its best matching example. The same index
-picks the example sentences nearest to the request. Exact, about a millisecond for a hundred tools.
+Lexical ranking with SQLite's FTS5 (BM25, Porter stemming), in memory: one document per tool, of its name,
+description, parameters and example sentences. The same index picks the example sentences nearest to the
+request. Exact, about a millisecond for a hundred tools.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from .tools import Example, Tool
 
-#: BM25 column weights: name, description, parameters
-_WEIGHTS = (3.0, 2.0, 0.5)
+#: BM25 column weights: name, description, parameters, examples
+_WEIGHTS = "3.0, 2.0, 0.5, 1.0"
 #: Words that say nothing about which tool is meant, yet are rare enough in short example sentences to mislead BM25.
 _STOP = frozenset(
     "a an the i me my mine we our you your it its of to in on for at with from and or that this these there is are am"
@@ -44,43 +44,45 @@ class ToolIndex:
     """Index of tools by the names the model sees. Built once per registry (milliseconds), then read-only."""
 
     def __init__(self, tools: Mapping[str, Tool]) -> None:
-        #: example sentences that are not to be used: an evaluation hides what it asks
         self.hidden: frozenset[str] = frozenset()
         self._tools = dict(tools)
         self._names = list(self._tools)
         self._examples = [(name, example) for name, tool in self._tools.items() for example in tool.examples]
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        self._connection.execute(
-            "CREATE VIRTUAL TABLE tool USING fts5(name, description, parameters, tokenize='porter')"
-        )
-        self._connection.execute("CREATE VIRTUAL TABLE example USING fts5(text, tokenize='porter')")
-        self._connection.executemany(
-            "INSERT INTO tool(rowid, name, description, parameters) VALUES (?,?,?,?)",
-            [
-                (i, _words(f"{n} {t.pack}"), t.description, _words(" ".join(_parameter_names(t))))
-                for i, (n, t) in enumerate(self._tools.items())
-            ],
+        self._connection.executescript(
+            "CREATE VIRTUAL TABLE tool USING fts5(name, description, parameters, examples, tokenize='porter');"
+            "CREATE VIRTUAL TABLE example USING fts5(text, tokenize='porter');"
         )
         self._connection.executemany(
-            "INSERT INTO example(rowid, text) VALUES (?,?)",
-            [(i, e.text) for i, (_, e) in enumerate(self._examples)],
+            "INSERT INTO tool(rowid, name, description, parameters, examples) VALUES (?,?,?,?,?)",
+            [self._document(row, name) for row, name in enumerate(self._names)],
         )
+        self._connection.executemany(
+            "INSERT INTO example(rowid, text) VALUES (?,?)", [(i, e.text) for i, (_, e) in enumerate(self._examples)]
+        )
+
+    def _document(self, row: int, name: str) -> tuple[int, str, str, str, str]:
+        tool = self._tools[name]
+        parameters = " ".join(tool.parameters.get("properties", {}))
+        sentences = " ".join(each.text for each in tool.examples if each.text not in self.hidden)
+        return row, _words(f"{name} {tool.pack}"), tool.description, _words(parameters), sentences
+
+    def hide(self, *sentences: str) -> None:
+        """Leaves these example sentences out from now on (and others in again): an evaluation hides what it asks."""
+        changed = self.hidden ^ frozenset(sentences)
+        self.hidden = frozenset(sentences)
+        for row, name in enumerate(self._names):
+            if any(each.text in changed for each in self._tools[name].examples):
+                self._connection.execute("DELETE FROM tool WHERE rowid=?", (row,))
+                self._connection.execute("INSERT INTO tool(rowid, name, description, parameters, examples) VALUES (?,?,?,?,?)", self._document(row, name))
 
     def rank(self, text: str, count: int) -> list[Ranked]:
         """The best `count` tools, best first; filled up in registry order when fewer match."""
         scores = dict.fromkeys(self._names, 0.0)
         query = _query(text)
         if query:
-            found = self._connection.execute(
-                "SELECT rowid, bm25(tool,?,?,?) FROM tool WHERE tool MATCH ?", (*_WEIGHTS, query)
-            )
-            for row, score in found:
-                scores[self._names[row]] = -score
-            best: dict[str, float] = {}
-            for shot in self._shots(query):
-                best[shot.name] = max(best.get(shot.name, 0.0), shot.score)
-            for name, score in best.items():
-                scores[name] += score
+            sql = f"SELECT rowid, bm25(tool, {_WEIGHTS}) FROM tool WHERE tool MATCH ?"  # noqa: S608
+            scores.update({self._names[row]: -score for row, score in self._connection.execute(sql, (query,))})
         order = sorted(self._names, key=lambda name: -scores[name])
         return [Ranked(name, scores[name]) for name in order[:count]]
 
@@ -102,10 +104,6 @@ class ToolIndex:
         )
         found = [(self._examples[row], -score) for row, score in rows]
         return [Shot(name, example, score) for (name, example), score in found if example.text not in self.hidden]
-
-
-def _parameter_names(tool: Tool) -> list[str]:
-    return list(tool.parameters.get("properties", {}))
 
 
 def _words(text: str) -> str:

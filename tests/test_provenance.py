@@ -39,6 +39,7 @@ def spans(kind: str, text: str) -> list[str]:
             ["https://example.org/a?b=1", "www.example.com"],
         ),
         ("url", "open (example.org/page).", ["example.org/page"]),
+        ("url", "write to ann.lee@mail.example.org now", []),
     ],
 )
 def test_spans_of_a_kind_are_the_longest_and_without_punctuation(kind: str, text: str, expected: list[str]) -> None:

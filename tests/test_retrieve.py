@@ -73,9 +73,14 @@ def test_shots_are_the_most_similar_examples_of_the_named_tools() -> None:
 
 def test_hidden_examples_neither_rank_nor_show() -> None:
     index = ToolIndex({tool.name: tool for tool in TOOLS})
-    index.hidden = frozenset({remind.examples[0].text})
+    index.hide(remind.examples[0].text)
     assert index.shots("buy milk at 5 pm", ["remind"], 5) == []
     assert index.rank("buy milk pm", 1)[0].score == 0.0
+    index.hide(jot.examples[0].text)  # and the earlier one is back
+    assert index.shots("buy milk at 5 pm", ["remind", "jot"], 5)[0].example == remind.examples[0]
+    assert [each.name for each in index.rank("buy milk or pay rent", 4) if each.score > 0] == ["remind"]
+    index.hide()
+    assert len(index.shots("buy milk at 5 pm", ["remind", "jot"], 5)) == 2
 
 
 def test_a_hundred_tools_take_milliseconds() -> None:

