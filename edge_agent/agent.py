@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import config, dialects, prompt
+from . import choose, config, dialects, loading, prompt
+from .clauses import split
 from .confidence import Confidence, score, unanswered
 from .decode import Decoding, Session, decode, legal_mass
-from .dialects.base import Dialect, Message, Reply
-from .errors import EXIT_ASKED, EXIT_DECLINED, EdgeAgentError, EngineError, StoreError
+from .dialects.base import Message, Reply
+from .errors import EXIT_ASKED, EXIT_DECLINED, EdgeAgentError, EngineError
 from .events import (
     Answered,
     CallFinished,
@@ -36,7 +37,8 @@ from .events import (
 from .execute import Approver, Gateway
 from .gate import Decision, decide
 from .journal import Journal
-from .ledger import CallRow, Ledger, Row
+from .ledger import CallRow, Ledger
+from .loading import Loaded
 from .request import Conversation, Result, Trip
 from .retrieve import ToolIndex
 from .tools import Registry, Tool
@@ -46,16 +48,6 @@ if TYPE_CHECKING:
     from .engine.base import Engine
     from .host import Host
     from .power import PowerMonitor
-
-
-@dataclass(slots=True)
-class Loaded:
-    """A model ready to answer. `untuned`: it was not trained on tools, so it is shown examples."""
-
-    engine: Engine
-    session: Session
-    dialect: Dialect
-    untuned: bool
 
 
 class Agent:
@@ -130,9 +122,7 @@ class Agent:
 
     # -- the eight steps -------------------------------------------------------------------------------
 
-    def run(
-        self, text: str, conversation: Conversation | None = None, *, dry_run: bool = False
-    ) -> Iterator[Event]:
+    def run(self, text: str, conversation: Conversation | None = None, *, dry_run: bool = False) -> Iterator[Event]:
         """Yields events until `Answered`. With `dry_run` no tool runs; the answer says what would.
 
         Raises InputError for unusable text and EngineError or ModelError when no model answers; errors of
@@ -144,9 +134,7 @@ class Agent:
                 loaded = yield from self.load()
                 loaded.engine.begin()
                 with self._power().span() as span:
-                    ended = yield from self._steps(
-                        trip, loaded, conversation or Conversation(), dry_run, span.stage
-                    )
+                    ended = yield from self._steps(trip, loaded, conversation or Conversation(), dry_run, span.stage)
             except BaseException as error:  # also an interrupt, and a caller who stops listening
                 why, code = str(error) or type(error).__name__, getattr(error, "exit_code", 1)
                 said = "\n".join(trip.said)
@@ -168,7 +156,10 @@ class Agent:
     ) -> Generator[Event, None, Result]:
         engine, dialect, untuned = loaded.engine, loaded.dialect, loaded.untuned
         now = self._now()
-        words = "\n".join([*conversation.open_words, trip.text])
+        parts = deque(["\n".join([*conversation.open_words, trip.text])])
+        if untuned:
+            parts = deque(split(parts[0], self._relevance, self.settings.relevance_above))
+        words = parts.popleft()
         turns = [*conversation.turns, Message("user", words)]
         retries_left, steps_left = 1, self.settings.max_steps
         while True:
@@ -194,12 +185,16 @@ class Agent:
             # 3 grammar
             stage("grammar")
             began = time.perf_counter()
+            if untuned:
+                openings = {name: dialect.opening(name) for name in kept}
+                chosen = choose.posterior(loaded.session, logits, openings, {r.name: r.score for r in ranked})
+                kept = {name: kept[name] for name in list(chosen)[:1]}
             sayable = prompt.sayable(
                 dialect,
                 kept,
                 words,
                 now,
-                max_calls=self.settings.max_calls,
+                max_calls=1 if untuned else self.settings.max_calls,
                 askable=() if untuned else _required(kept),
             )
             trip.lap("grammar", began)
@@ -210,9 +205,7 @@ class Agent:
             decoding, calling = self._decode(loaded, logits, sayable)
             trip.count(generated=decoding.tokens, forced=decoding.forced_tokens, passes=decoding.passes)
             elapsed = trip.lap("decode", began)
-            yield Decoded(
-                decoding.text, decoding.tokens, decoding.forced_tokens, decoding.passes, calling, elapsed
-            )
+            yield Decoded(decoding.text, decoding.tokens, decoding.forced_tokens, decoding.passes, calling, elapsed)
 
             # 5 verify
             stage("verify")
@@ -222,14 +215,14 @@ class Agent:
             trip.lap("verify", began)
             for verdict, sure in zip(verdicts, confidences, strict=False):
                 call = verdict.call
-                yield Verified(
-                    call.name, call.arguments, verdict.outcome, verdict.reason, verdict.sources, sure.value
-                )
+                yield Verified(call.name, call.arguments, verdict.outcome, verdict.reason, verdict.sources, sure.value)
 
             # 6 gate
             missing = dict.fromkeys(p for v in verdicts for p in sayable.missing.get(v.call.name, ()))
             asked = Reply(asks=tuple(missing)) if missing else reply
-            decision = decide(asked, verdicts, confidences, self.settings, retries_left=retries_left)
+            decision = decide(
+                asked, verdicts, confidences, self.settings, retries_left=retries_left, relevance=ranked[0].score
+            )
             yield Decided(decision.kind, decision.reason, decision.confidence, confidences[0].calibrated)
             if decision.kind == "retry":
                 retries_left -= 1
@@ -252,7 +245,10 @@ class Agent:
             for row in trip.calls[done:]:
                 turns.append(Message("tool", row.result or row.error, name=row.tool))
             steps_left -= 1
-            if error or dry_run or steps_left <= 0:
+            if parts and not error:
+                words = parts.popleft()
+                turns, retries_left = [*turns, Message("user", words)], 1
+            elif error or dry_run or steps_left <= 0:
                 break
         conversation.turns, conversation.open_words = turns, []
         answer = "\n".join(trip.said)
@@ -267,6 +263,9 @@ class Agent:
                 exit_code=error.exit_code,
             )
         return Result(trip.id, trip.text, answer, "act", decision.confidence)
+
+    def _relevance(self, text: str) -> float:
+        return self.index.rank(text, 1)[0].score
 
     # -- parts of the steps ----------------------------------------------------------------------------
 
@@ -346,29 +345,7 @@ class Agent:
         return None
 
     def _write(self, trip: Trip, result: Result, stages: Mapping[str, float]) -> None:
-        self.ledger.add(
-            Row(
-                id=trip.id,
-                at=time.time(),
-                model=self.model_name,
-                text=trip.text,
-                answer=result.answer,
-                tools_offered=len(self._shown),
-                tools_kept=trip.kept,
-                prompt_tokens=trip.tokens["prompt"],
-                reused_tokens=trip.tokens["reused"],
-                generated_tokens=trip.tokens["generated"],
-                forced_tokens=trip.tokens["forced"],
-                elapsed_ms=result.elapsed_ms,
-                steps_ms=result.steps_ms,
-                energy=result.energy or None,
-                steps_joules=stages or None,
-                confidence=result.confidence,
-                decision=result.decision,
-                error=result.error or None,
-                calls=tuple(trip.calls),
-            )
-        )
+        self.ledger.add(trip.row(result, stages, model=self.model_name, offered=len(self._shown)))
 
     # -- around the steps ------------------------------------------------------------------------------
 
@@ -385,27 +362,7 @@ class Agent:
         for action in self.journal.settle():
             yield Notice(f"{action.tool} was interrupted: {action.note}")
         if self._loaded is None:
-            from .engine import open_engine
-            from .models import Store
-            from .prepare import find, prepare
-
-            store = Store(self.dirs.data / "models")
-            model = store.resolve(self._model or store.current(), dialect=self._dialect_name)
-            prepared = find(store, model)
-            if prepared is None and model.entry and model.entry.default:
-                yield Notice(f"Preparing {model.entry.name} for this CPU, once …")
-                try:
-                    prepared = prepare(store, model)
-                except StoreError as error:
-                    yield Notice(f"Not prepared ({error}); the model runs as it was shipped, slower.")
-            path, sha256, kernels = (
-                (prepared.path, prepared.sha256, prepared.kernels)
-                if prepared
-                else (model.path, model.sha256, None)
-            )
-            dialect = dialects.get(model.dialect)
-            engine = open_engine(path, self.settings, sha256=sha256, kernels=kernels)
-            self._loaded = Loaded(engine, Session(engine), dialect, not (model.entry and model.entry.adapter))
+            self._loaded = yield from loading.load(self.settings, self.dirs, self._model, self._dialect_name)
         return self._loaded
 
     def loaded(self) -> Loaded:

@@ -119,15 +119,7 @@ def take_length(s: str) -> tuple[Length, str] | None:
             count = 0.75 if "3" in part else 0.25 if "quarter" in part else 0.5
         else:
             word = found["n"]
-            count = (
-                2.0
-                if "couple" in word
-                else 3.0
-                if "few" in word
-                else float(word)
-                if word[0].isdigit()
-                else 1.0
-            )
+            count = 2.0 if "couple" in word else 3.0 if "few" in word else float(word) if word[0].isdigit() else 1.0
             count += 0.5 if found["half"] or found["tail"] else 0.0
         unit = found["unit"]
         if unit.startswith("month"):
@@ -158,9 +150,7 @@ def parse_duration(text: str) -> timedelta | None:
 def number_words(s: str) -> str:
     """Number words as digits: "twenty-five past seven" -> "25 past 7"; "seven thirty" stays two numbers."""
     words = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", s).split()
-    words = [
-        "one" if pair[0] == "a" and pair[1] in _LARGE else pair[0] for pair in zip_longest(words, words[1:])
-    ]
+    words = ["one" if pair[0] == "a" and pair[1] in _LARGE else pair[0] for pair in zip_longest(words, words[1:])]
     if _NUMBER_WORDS.isdisjoint(words):
         return " ".join(words)
     out: list[str] = []
@@ -185,9 +175,7 @@ def number_words(s: str) -> str:
                     current = (current or 1) * 100
                 else:
                     total, current = total + (current or 1) * last, 0
-            elif not (
-                word == "and" and last in _LARGE.values() and {*words[i + 1 : i + 2]} & {*_SMALL, *_TENS}
-            ):
+            elif not (word == "and" and last in _LARGE.values() and {*words[i + 1 : i + 2]} & {*_SMALL, *_TENS}):
                 break
             i += 1
         number = total + current

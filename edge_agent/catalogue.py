@@ -118,9 +118,7 @@ def _read(path: Path) -> dict[str, ModelEntry]:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     tables = document.pop("models", {})
     if document or not isinstance(tables, dict):
-        raise ConfigError(
-            f"{path}: only [models.NAME] tables belong here, not {', '.join(document) or repr(tables)}"
-        )
+        raise ConfigError(f"{path}: only [models.NAME] tables belong here, not {', '.join(document) or repr(tables)}")
     return {name: _entry(name, table, f"{path}, model {name!r}") for name, table in tables.items()}
 
 
@@ -146,9 +144,7 @@ def _fault(key: str, value: Any, known: Mapping[str, Any]) -> str | None:
     """What is wrong with one value; None when nothing is."""
     if key not in known:
         return f"unknown; known are {', '.join(known)}"
-    wanted: Any = {"str": str, "int": int, "bool": bool, "Mapping[str, float]": dict}[
-        known[key].type.split(" |")[0]
-    ]
+    wanted: Any = {"str": str, "int": int, "bool": bool, "Mapping[str, float]": dict}[known[key].type.split(" |")[0]]
     if type(value) is not wanted or value == "":
         return f"{wanted.__name__} wanted, not {value!r}"
     if wanted is int and value <= 0:

@@ -58,6 +58,7 @@ class Settings:
     shots: int = _setting(8, "example sentences shown to models not tuned on tools")
     chat_shots: int = _setting(1, "examples of declining shown to such models (0 to 4)", 0, 4)
     act_above: float = _setting(0.0, "least confidence at which a call is made without asking", 0, 1)
+    relevance_above: float = _setting(4.0, "least retrieval score (BM25) of the best tool, else the agent declines")
     decline_above: float = _setting(0.5, "probability of 'no tool fits' from which the agent declines", 0, 1)
     tool_timeout_s: float = _setting(30.0, "longest a tool may run, in seconds", 0.1)
     store_content: bool = _setting(True, "keep request texts, arguments and results in the ledger")
@@ -86,9 +87,7 @@ def load(path: Path | None = None) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            f"{path}: {error}", hint="mend the file, or move it away to use the defaults"
-        ) from error
+        raise ConfigError(f"{path}: {error}", hint="mend the file, or move it away to use the defaults") from error
     return Settings(**{key: coerce(key, value, where=str(path)) for key, value in values.items()})
 
 

@@ -63,9 +63,7 @@ class Database:
             private_folder(self.path.parent)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise StoreError(
-                f"{self.path}: {error.strerror}", hint="is the folder writable, the disk full?"
-            ) from error
+            raise StoreError(f"{self.path}: {error.strerror}", hint="is the folder writable, the disk full?") from error
         connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
         try:
             connection.row_factory = sqlite3.Row

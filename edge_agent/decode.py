@@ -85,6 +85,21 @@ class Session:
             self._held, shared = [], 0
         return self.extend(tokens[shared:]), shared
 
+    def log_probability(self, logits: Logits, text: str) -> float:
+        """log P(text) as what comes next, over the whole vocabulary; the sequence is left as it was."""
+        import numpy as np
+
+        total = 0.0
+        length = self.engine.length(self._sequence)
+        tokens = self.engine.tokenize(text)
+        for number, token in enumerate(tokens):
+            row = logits.astype(np.float64)
+            total += float(row[token] - row.max() - np.log(np.exp(row - row.max()).sum()))
+            if number + 1 < len(tokens):
+                logits = self.engine.evaluate([token], sequence=self._sequence)
+        self.engine.trim(length, sequence=self._sequence)
+        return total
+
     def extend(self, tokens: Sequence[int]) -> Logits:
         logits = self.engine.evaluate(tokens, sequence=self._sequence)
         self._held += tokens
@@ -97,9 +112,7 @@ def legal_mass(logits: Logits, narrow: TokenMatcher, wide: TokenMatcher) -> floa
     return float(_softmax(logits, wide.mask() | allowed)[allowed].sum())
 
 
-def decode(
-    session: Session, logits: Logits, grammar: Grammar | TokenMatcher, *, max_tokens: int = 384
-) -> Decoding:
+def decode(session: Session, logits: Logits, grammar: Grammar | TokenMatcher, *, max_tokens: int = 384) -> Decoding:
     """Writes one answer, from the logits after the prompt until the grammar is fulfilled and the model ends.
 
     `ended` is False when `max_tokens` cut it short. Raises EngineError when the grammar allows nothing.

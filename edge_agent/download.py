@@ -248,9 +248,7 @@ class _Download:
                 hint="accept the licence on the model's page, then set HF_TOKEN to your access token",
             )
         if status not in (200, 206):
-            raise NetworkError(
-                f"{host} answered {status} for {self.url}", hint="the model may have been moved"
-            )
+            raise NetworkError(f"{host} answered {status} for {self.url}", hint="the model may have been moved")
         if headers.get("content-encoding", "identity") != "identity":
             raise NetworkError(f"{host} insists on compressing the file, which cannot be resumed or checked")
         if status == 206:
@@ -279,9 +277,7 @@ class _Download:
 
     def _receive(self, response: httpx.Response) -> None:
         started, first, shown = time.monotonic(), self.done, 0.0
-        descriptor = os.open(
-            self.part, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600
-        )
+        descriptor = os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
         with open(descriptor, "ab", buffering=0) as file:
             # No chunk size: httpx would hold back, and on an error lose, what does not fill a chunk.
             for chunk in response.iter_raw():

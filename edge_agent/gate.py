@@ -29,10 +29,13 @@ def decide(
     settings: Settings,
     *,
     retries_left: int,
+    relevance: float,
 ) -> Decision:
-    """Decides on one answer. Failing calls are retried with the diagnosis while there are retries, then asked
+    """Decides on one answer. A request that resembles no tool (relevance, the best retrieval score) is declined. Failing calls are retried with the diagnosis while there are retries, then asked
     about; weak calls are asked about; an empty answer declines."""
     confidence = min((each.value for each in confidences), default=0.0)
+    if relevance < settings.relevance_above:
+        return Decision("decline", f"no tool resembles this (relevance {relevance:.1f})", confidence)
     if reply.asks:
         return Decision("ask", "the model needs " + ", ".join(reply.asks), confidence, reply.asks)
     if not verdicts:

@@ -96,9 +96,7 @@ class Journal:
         return [self._action(row) for row in rows]
 
     def _action(self, row: Any) -> Action:
-        stored = self._database.rows(
-            "SELECT change FROM changes WHERE action=? ORDER BY number", (row["id"],)
-        )
+        stored = self._database.rows("SELECT change FROM changes WHERE action=? ORDER BY number", (row["id"],))
         return Action(
             id=row["id"],
             request=row["request"],
@@ -145,9 +143,7 @@ class Journal:
         Returns what it settled. Actions of processes that still run, this one among them, are left alone.
         Safe in several processes at once, and when killed itself.
         """
-        left = self._database.rows(
-            "SELECT * FROM actions WHERE state IN ('intent','undoing') ORDER BY id DESC"
-        )
+        left = self._database.rows("SELECT * FROM actions WHERE state IN ('intent','undoing') ORDER BY id DESC")
         settled: list[Action] = []
         for row in left:
             if _alive(row["process"], row["born"]):

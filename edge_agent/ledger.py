@@ -195,9 +195,7 @@ class Ledger:
         """Deletes one request (by id prefix), those before a time, or, with neither, all. Returns how many."""
         with self._database.transaction() as connection:
             if id:
-                return connection.execute(
-                    "DELETE FROM requests WHERE id LIKE ? ESCAPE '!'", (_like(id)[1:],)
-                ).rowcount
+                return connection.execute("DELETE FROM requests WHERE id LIKE ? ESCAPE '!'", (_like(id)[1:],)).rowcount
             if before is not None:
                 return connection.execute("DELETE FROM requests WHERE at<?", (before,)).rowcount
             return connection.execute("DELETE FROM requests").rowcount

@@ -263,9 +263,7 @@ class Store:
 
     def _busy(self, name: str) -> AbstractContextManager[None]:
         """Held while a model is fetched or copied, which takes long: a second process is told at once."""
-        return exclusive(
-            self.root / "partial" / f".{name}.lock", f"another process is busy with model {name}"
-        )
+        return exclusive(self.root / "partial" / f".{name}.lock", f"another process is busy with model {name}")
 
     def _intact(self, ref: _Ref) -> bool:
         path = self._blob(ref.sha256)
@@ -292,9 +290,7 @@ class Store:
         try:
             return _Ref(**_read_json(path))
         except TypeError as error:
-            raise StoreError(
-                f"{path} is damaged", hint="delete it, then pull or add the model again"
-            ) from error
+            raise StoreError(f"{path} is damaged", hint="delete it, then pull or add the model again") from error
 
     def _state(self) -> Mapping[str, Any]:
         return _read_json(self.root / "state.json")

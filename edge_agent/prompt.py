@@ -103,11 +103,7 @@ def sayable(
     parts += words.values()
     full = CallRules(arguments, tuple(askable), max_calls, allow_none=True)
     whole = assemble(dialect.wrap_grammar(full), parts)
-    only = (
-        assemble(dialect.wrap_grammar(CallRules(arguments, (), max_calls, False)), parts)
-        if arguments
-        else None
-    )
+    only = assemble(dialect.wrap_grammar(CallRules(arguments, (), max_calls, False)), parts) if arguments else None
     return Sayable(whole, only, missing, tuple(relaxed))
 
 
@@ -129,7 +125,8 @@ def _copies(
     for kind in set(kinds.values()):
         found = spans[kind]
         if found is not None:
-            copies[kind] = choices([span.text for span in found]) if found else None
+            spellings = [text for span in found for text in (span.text, span.short) if text]
+            copies[kind] = choices(spellings) if found else None
             taken += found if len(found) == 1 else ()
     pieces = [piece for piece in free_text(said, taken).splitlines() if has_words(piece)]
     for piece in pieces:

@@ -22,16 +22,18 @@ _URL = re.compile(
     r"(?:https?://|www\.)[^\s<>\"']+|(?<![\w@.-])[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|edu|gov|uk|de|fr|eu|info|me|app)(?:/[^\s<>\"']*)?"
 )
 _WORD = re.compile(r"\S+")
+_PREPOSITION = re.compile(r"^(?:for|at|on|by|in|to|of|from|until|till|before|after|around|about)\s+", re.IGNORECASE)
 _EDGE = ".,;:!?\"'“”‘’()[]{}<>«»…"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of the request: text[start:end]."""
+    """A piece of the request: text[start:end]. short: the same without its leading preposition, if it means as much."""
 
     start: int
     end: int
     text: str
+    short: str = ""
 
 
 def copy_kinds(tool: Tool) -> dict[str, str]:
@@ -109,7 +111,9 @@ def _longest(text: str, parse: Callable[[str], object]) -> tuple[Span, ...]:
             start, end = words[first][0], words[last][1]
             piece = text[start:end]
             if "\n" not in piece and parse(piece) is not None:
-                found.append(Span(start, end, piece))
+                short = _PREPOSITION.sub("", piece)
+                means = short != piece and parse(short) is not None
+                found.append(Span(start, end, piece, short if means else ""))
                 first = last
                 break
         first += 1

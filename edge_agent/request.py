@@ -10,7 +10,7 @@ from typing import Any
 
 from .dialects.base import Message
 from .errors import EXIT_OK
-from .ledger import CallRow
+from .ledger import CallRow, Row
 
 _TOKENS = ("prompt", "reused", "generated", "forced", "passes")
 
@@ -89,4 +89,28 @@ class Trip:
             steps_ms={step: round(ms, 2) for step, ms in self.steps_ms.items()},
             elapsed_ms=round((time.perf_counter() - self.began) * 1e3, 2),
             energy=energy,
+        )
+
+    def row(self, result: Result, stages: Mapping[str, float], *, model: str, offered: int) -> Row:
+        """The ledger's row of this trip."""
+        return Row(
+            id=self.id,
+            at=time.time(),
+            model=model,
+            text=self.text,
+            answer=result.answer,
+            tools_offered=offered,
+            tools_kept=self.kept,
+            prompt_tokens=self.tokens["prompt"],
+            reused_tokens=self.tokens["reused"],
+            generated_tokens=self.tokens["generated"],
+            forced_tokens=self.tokens["forced"],
+            elapsed_ms=result.elapsed_ms,
+            steps_ms=result.steps_ms,
+            energy=result.energy or None,
+            steps_joules=stages or None,
+            confidence=result.confidence,
+            decision=result.decision,
+            error=result.error or None,
+            calls=tuple(self.calls),
         )

@@ -18,8 +18,63 @@ from .tools import Example, Tool
 _WEIGHTS = "3.0, 2.0, 0.5, 1.0"
 #: Words that say nothing about which tool is meant, yet are rare enough in short example sentences to mislead BM25.
 _STOP = frozenset(
-    "a an the i me my mine we our you your it its of to in on for at with from and or that this these there is are am"
-    " be been do does did have has had can could would will should please just so some any s t m re ll ve d".split()
+    [
+        "a",
+        "an",
+        "the",
+        "i",
+        "me",
+        "my",
+        "mine",
+        "we",
+        "our",
+        "you",
+        "your",
+        "it",
+        "its",
+        "of",
+        "to",
+        "in",
+        "on",
+        "for",
+        "at",
+        "with",
+        "from",
+        "and",
+        "or",
+        "that",
+        "this",
+        "these",
+        "there",
+        "is",
+        "are",
+        "am",
+        "be",
+        "been",
+        "do",
+        "does",
+        "did",
+        "have",
+        "has",
+        "had",
+        "can",
+        "could",
+        "would",
+        "will",
+        "should",
+        "please",
+        "just",
+        "so",
+        "some",
+        "any",
+        "s",
+        "t",
+        "m",
+        "re",
+        "ll",
+        "ve",
+        "d",
+    ]
 )
 
 
@@ -74,7 +129,10 @@ class ToolIndex:
         for row, name in enumerate(self._names):
             if any(each.text in changed for each in self._tools[name].examples):
                 self._connection.execute("DELETE FROM tool WHERE rowid=?", (row,))
-                self._connection.execute("INSERT INTO tool(rowid, name, description, parameters, examples) VALUES (?,?,?,?,?)", self._document(row, name))
+                self._connection.execute(
+                    "INSERT INTO tool(rowid, name, description, parameters, examples) VALUES (?,?,?,?,?)",
+                    self._document(row, name),
+                )
 
     def rank(self, text: str, count: int) -> list[Ranked]:
         """The best `count` tools, best first; filled up in registry order when fewer match."""
@@ -99,9 +157,7 @@ class ToolIndex:
     def _shots(self, query: str) -> list[Shot]:
         if not query:
             return []
-        rows = self._connection.execute(
-            "SELECT rowid, bm25(example) FROM example WHERE example MATCH ?", (query,)
-        )
+        rows = self._connection.execute("SELECT rowid, bm25(example) FROM example WHERE example MATCH ?", (query,))
         found = [(self._examples[row], -score) for row, score in rows]
         return [Shot(name, example, score) for (name, example), score in found if example.text not in self.hidden]
 

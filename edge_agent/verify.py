@@ -40,9 +40,7 @@ def verify(call: Call, registry: Registry, text: str) -> Verdict:
         return Verdict(call, tool, "fail", problem[1], problem[0], sources)
     invented = [name for name, source in sources.items() if source == "model"]
     if invented:
-        return Verdict(
-            call, tool, "unsure", f"{', '.join(invented)}: not in the request", invented[0], sources
-        )
+        return Verdict(call, tool, "unsure", f"{', '.join(invented)}: not in the request", invented[0], sources)
     return Verdict(call, tool, "pass", "", "", sources)
 
 

@@ -246,9 +246,7 @@ def _slashed(r: _Reading, found: re.Match[str]) -> bool:
     return r.set_day(date(year + 2000 if year < 100 else year, month, day))
 
 
-@_rule(
-    r"(?:the )?day (?:after tomorrow|before yesterday)\b", r"(?:today|tomorrow|tmrw|tmr|yesterday|tonight)\b"
-)
+@_rule(r"(?:the )?day (?:after tomorrow|before yesterday)\b", r"(?:today|tomorrow|tmrw|tmr|yesterday|tonight)\b")
 def _named(r: _Reading, found: re.Match[str]) -> bool:
     if found[0] == "tonight":
         r.part = "night"
@@ -268,11 +266,7 @@ def _month_day(r: _Reading, found: re.Match[str]) -> bool:
         return r.set_day(date(int(found["y"]), month, day))
     years = range(r.today.year, r.today.year + 5)  # 29 February may be four years away
     leap = [year for year in years if day <= (_add_months(date(year, month, 1), 1) - timedelta(days=1)).day]
-    return (
-        r.set_day(next(each for year in leap if (each := date(year, month, day)) >= r.today))
-        if leap
-        else False
-    )
+    return r.set_day(next(each for year in leap if (each := date(year, month, day)) >= r.today)) if leap else False
 
 
 @_rule(rf"(?P<lead>in|next|this|last|by|until) {_MONTH}{_YEAR}")

@@ -100,6 +100,10 @@ class Dialect(Protocol):
         """One block of text per tool, as they stand inside `Prompt.blocks`."""
         ...
 
+    def opening(self, name: str) -> str:
+        """The text with which an answer that calls tool `name` first begins, up to its arguments."""
+        ...
+
     def wrap_grammar(self, rules: CallRules) -> Node:
         """The language of one whole answer, end-of-turn marker not included."""
         ...

@@ -23,11 +23,7 @@ def minified(value: Any) -> str:
 
 def call_of(value: Any, reader: Reader, at: int) -> Call:
     """The call that a JSON object `{"name": …, "arguments" or "parameters": {…}}` stands for."""
-    if (
-        not isinstance(value, dict)
-        or not value.keys() <= _CALL_KEYS
-        or not isinstance(value.get("name"), str)
-    ):
+    if not isinstance(value, dict) or not value.keys() <= _CALL_KEYS or not isinstance(value.get("name"), str):
         raise reader.refuse('a call object with "name" and "arguments"', at)
     spellings = value.keys() & {"arguments", "parameters"}
     arguments = value[spellings.pop()] if spellings else {}

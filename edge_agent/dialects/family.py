@@ -157,6 +157,9 @@ class Family:
             written.append(f"{before}{self.arguments(call)}{after}")
         return f"{self.before_calls}{self.between_calls.join(written)}{self.after_calls}"
 
+    def opening(self, name: str) -> str:
+        return f"{self.before_calls}{self.frame(name)[0]}".rstrip()
+
     def frame(self, name: str) -> tuple[str, str]:
         """What stands before and after the arguments of a call."""
         return f'{{"name": {self.clean_json(spaced(name))}, "arguments": ', "}"
@@ -245,9 +248,7 @@ class Family:
         """The calls at the cursor."""
         raise NotImplementedError
 
-    def read_tagged(
-        self, reader: Reader, closer: str, inner: Callable[[Reader], list[Call]] = read_json
-    ) -> list[Call]:
+    def read_tagged(self, reader: Reader, closer: str, inner: Callable[[Reader], list[Call]] = read_json) -> list[Call]:
         """Any number of `opener calls closer`; the last closer may be missing at the very end."""
         calls: list[Call] = []
         while reader.take(self.openers[0]):

@@ -35,9 +35,7 @@ class Hammer(JsonList):
         system, rest = self.split(messages)
         head = self.turn("system", "You are a helpful assistant.")
         if system and rest and rest[0].role == "user":
-            turns = self.turn("user", f"{system}\n\n{self.clean(rest[0].content)}") + self.conversation(
-                rest[1:]
-            )
+            turns = self.turn("user", f"{system}\n\n{self.clean(rest[0].content)}") + self.conversation(rest[1:])
         else:
             turns = (self.turn("user", system) if system else "") + self.conversation(rest)
         turns += self.start("assistant")
@@ -65,9 +63,7 @@ class Hammer(JsonList):
             name: {**schema, "required": True} if name in required and isinstance(schema, Mapping) else schema
             for name, schema in properties.items()
         }
-        return self.clean_json(
-            spaced({"name": tool.name, "description": tool.description, "parameters": shown})
-        )
+        return self.clean_json(spaced({"name": tool.name, "description": tool.description, "parameters": shown}))
 
     def wrap_grammar(self, rules: CallRules) -> Node:
         node = super().wrap_grammar(rules)

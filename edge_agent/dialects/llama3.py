@@ -43,11 +43,7 @@ class Llama3(Family):
         first = ""
         if rest and rest[0].role == "user":
             first, rest = self.clean(rest[0].content), rest[1:]
-        head = (
-            self.turn("system", f"Environment: ipython\n\n{system}")
-            + self.start("user")
-            + self.preface(system)
-        )
+        head = self.turn("system", f"Environment: ipython\n\n{system}") + self.start("user") + self.preface(system)
         tail = first + self.turn_close + self.conversation(rest) + self.start("assistant")
         return Prompt(head, self.render_tools(tools), tail)
 

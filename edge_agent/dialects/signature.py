@@ -43,9 +43,7 @@ def type_of(schema: Any, root: Mapping[str, Any], depth: int = 0) -> str:
     if isinstance(parts := schema.get("allOf"), list) and "type" not in schema:
         return next((kind for part in parts if (kind := type_of(part, root, depth + 1)) != "any"), "any")
     kinds = schema.get("type", "object" if "properties" in schema else "array" if "items" in schema else None)
-    return _union(
-        _plain(kind, schema, root, depth) for kind in (kinds if isinstance(kinds, list) else [kinds])
-    )
+    return _union(_plain(kind, schema, root, depth) for kind in (kinds if isinstance(kinds, list) else [kinds]))
 
 
 def parameters(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> list[str]:
@@ -92,8 +90,6 @@ def _resolved(schema: Any, root: Mapping[str, Any]) -> Any:
             return schema
         found: Any = root if target.startswith("#") else None
         for step in target.lstrip("#").split("/")[1:]:
-            found = (
-                found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-            )
+            found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
         schema = found
     return None

@@ -54,9 +54,7 @@ class ScriptedEngine:
 
     def evaluate(self, tokens: Sequence[int], *, sequence: int = 0) -> Logits:
         if len(self._held) + len(tokens) > self.info.context:
-            raise ContextOverflowError(
-                f"{len(tokens)} more tokens do not fit a context of {self.info.context}"
-            )
+            raise ContextOverflowError(f"{len(tokens)} more tokens do not fit a context of {self.info.context}")
         self._held += tokens
         if self._answer is None:
             self.prompts.append(self.detokenize(self._held))

@@ -101,9 +101,7 @@ _FORMS: dict[str, Any] = {
             tolerance={"type": "number", "minimum": 0},
         )
     ),
-    "system": _form(
-        "", volume=_PERCENT, brightness=_PERCENT, dark_mode={"type": "boolean"}, processes_lacks=_TEXTS
-    ),
+    "system": _form("", volume=_PERCENT, brightness=_PERCENT, dark_mode={"type": "boolean"}, processes_lacks=_TEXTS),
     "opened": _some(_TEXT),
     "clipboard_has": _NEEDLES,
     "asks": {"type": "array", "items": {"enum": sorted(SLOTS)}, "minItems": 1},

@@ -115,11 +115,7 @@ def _case(agent: Agent, case: Case) -> dict[str, Any]:
         clipboard=state["clipboard"] or "",
     )
     verdict = judge(case.expect, before, after, outcome)
-    calls = (
-        [{"tool": c.tool, "arguments": dict(c.arguments), "error": c.error} for c in result.calls]
-        if result
-        else []
-    )
+    calls = [{"tool": c.tool, "arguments": dict(c.arguments), "error": c.error} for c in result.calls] if result else []
     return {
         "id": case.id,
         "kind": case.kind,
@@ -171,9 +167,7 @@ def _summary(rows: Sequence[Mapping[str, Any]], agent: Agent) -> dict[str, Any]:
 def _line(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     passed = sum(row["passed"] for row in rows)
     low, high = wilson(passed, len(rows))
-    decisions = {
-        name: sum(row["decision"] == name for row in rows) for name in ("act", "ask", "decline", "failed")
-    }
+    decisions = {name: sum(row["decision"] == name for row in rows) for name in ("act", "ask", "decline", "failed")}
     return {
         "kind": kind,
         "cases": len(rows),

@@ -156,9 +156,7 @@ class _Trial:
         targets: list[T] = [item for item in self.before.items if isinstance(item, kind) and matches(item)]
         left = set(self.after.items).intersection(targets)
         if not targets or left:
-            self.fail(
-                f"{kind.__name__.lower()} with {wanted} {'is still there' if left else 'was never there'}"
-            )
+            self.fail(f"{kind.__name__.lower()} with {wanted} {'is still there' if left else 'was never there'}")
         self.removed -= Counter(targets)
         self.touched |= {item.path for item in targets if isinstance(item, File)}
         return targets
@@ -166,9 +164,7 @@ class _Trial:
     def nothing_else(self) -> None:
         for word, items in (("new", self.added), ("gone", self.removed)):
             for item in items.elements():
-                if not (
-                    isinstance(item, Folder) and any(p.startswith(f"{item.path}/") for p in self.touched)
-                ):
+                if not (isinstance(item, Folder) and any(p.startswith(f"{item.path}/") for p in self.touched)):
                     self.fail(f"unexpected change, {word}: {_describe(item)}")
         for key, value in self.settings.items():
             if (actual := self.outcome.system.get(key, value)) != value:
@@ -299,9 +295,7 @@ def _draft(trial: _Trial, spec: Spec) -> None:
 
 
 def _message(trial: _Trial, spec: Spec) -> None:
-    trial.claim(
-        Message, lambda item: _has(item.to, [spec["to_has"]]) and _has(item.body, spec["body_has"]), f"{spec}"
-    )
+    trial.claim(Message, lambda item: _has(item.to, [spec["to_has"]]) and _has(item.body, spec["body_has"]), f"{spec}")
 
 
 def _file_exists(trial: _Trial, spec: str | Spec) -> None:
@@ -363,9 +357,7 @@ def _answer_lacks(trial: _Trial, text: str) -> None:
 
 
 def _answer_number(trial: _Trial, spec: Spec) -> None:
-    said = [
-        _number(text) for text in re.findall(r"(?<![\w.,])-?\d+(?:[.,]\d+)*", _fold(trial.outcome.answer))
-    ]
+    said = [_number(text) for text in re.findall(r"(?<![\w.,])-?\d+(?:[.,]\d+)*", _fold(trial.outcome.answer))]
     slack = spec.get("tolerance", 0) + 1e-9
     if not any(abs(number - wanted) <= slack for number in said for wanted in spec["value"]):
         trial.fail(f"the answer has no number near {spec['value']}")
@@ -422,9 +414,7 @@ def _asks(trial: _Trial, slots: Sequence[str]) -> None:
 
 _CHECKS: Mapping[str, Callable[[_Trial, Any], object]] = {
     "event": lambda trial, spec: trial.claim(Event, lambda item: _is_event(item, spec), f"{spec}"),
-    "event_absent": lambda trial, spec: trial.claim_gone(
-        Event, lambda item: _is_event(item, spec), f"{spec}"
-    ),
+    "event_absent": lambda trial, spec: trial.claim_gone(Event, lambda item: _is_event(item, spec), f"{spec}"),
     "reminder": lambda trial, spec: trial.claim(Task, lambda item: _rings(item, spec), f"{spec}"),
     "reminder_absent": lambda trial, spec: trial.claim_gone(Task, lambda item: _rings(item, spec), f"{spec}"),
     "todo": lambda trial, spec: trial.claim(Task, lambda item: _is_todo(item, spec, False), f"{spec}"),

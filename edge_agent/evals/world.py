@@ -415,9 +415,7 @@ def _read_vcards(data: bytes) -> Iterator[Item]:
     import vobject
 
     for card in vobject.readComponents(data.decode()):
-        phones, emails = (
-            tuple(str(line.value) for line in card.contents.get(key, ())) for key in ("tel", "email")
-        )
+        phones, emails = (tuple(str(line.value) for line in card.contents.get(key, ())) for key in ("tel", "email"))
         yield Contact(str(card.fn.value), phones, emails)
 
 

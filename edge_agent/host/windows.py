@@ -167,11 +167,7 @@ class WindowsHost(LocalHost):
             raise ToolError(f"Windows could not open {target}: {error.strerror or error}") from error
 
     def _shell(self, script: str) -> str:
-        return (
-            self.runner.read(_powershell(script), timeout_s=20)
-            .decode(errors="replace")
-            .removeprefix("\ufeff")
-        )
+        return self.runner.read(_powershell(script), timeout_s=20).decode(errors="replace").removeprefix("\ufeff")
 
     def _feed(self, script: str, text: str) -> None:
         self.runner.feed(_powershell(script), text.encode(), timeout_s=20)

@@ -64,9 +64,7 @@ def open_meters(host: Host) -> list[Meter]:
     def watts() -> dict[str, float]:
         draining = [path for path in supplies if host.text(path / "status") == "Discharging"]
         if not draining:
-            raise Unavailable(
-                "not discharging: on AC power its figure is the charger's", "unplug the charger"
-            )
+            raise Unavailable("not discharging: on AC power its figure is the charger's", "unplug the charger")
         total = sum(_draw_watts(host, path) for path in draining)
         if total == 0:
             raise Unavailable("the fuel gauge reports no power")

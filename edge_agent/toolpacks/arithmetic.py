@@ -131,9 +131,7 @@ def symbols(said: str) -> str:
     """A sum in words as one in symbols: "three plus 20%" -> "3 + 20%". Raises ToolError when too long."""
     if len(said) > MAX_CHARACTERS:
         raise ToolError(f"a sum may have {MAX_CHARACTERS} characters, not {len(said)}")
-    text = re.sub(
-        _QUESTION, "", said.strip().casefold().rstrip("?=.!, " if not said.rstrip().endswith("!") else "?=")
-    )
+    text = re.sub(_QUESTION, "", said.strip().casefold().rstrip("?=.!, " if not said.rstrip().endswith("!") else "?="))
     text = re.sub(r"[$€£¥]|(?<=\d),(?=\d{3}\b)", "", text)
     text = re.sub(r"\b(?:dollars|euros|pounds|yen|bucks)\b", "", text)
     text = _SPELLED.sub(_digits, text)

@@ -19,9 +19,11 @@ from .filewords import KINDS, extension_of
 _SHOWN = 4_000  # characters of a document that one answer shows
 _SENTENCES = 2_000  # most sentences ranked: the similarity matrix then has 16 MB
 _SEARCH_S = 15.0  # longest that a search through files may take
-_SEARCHED = (
-    KINDS["text"] | KINDS["document"] | {"csv", "tsv", "json", "html", "xml", "py", "toml", "yaml"}
-) - {"doc", "rtf", "pages"}
+_SEARCHED = (KINDS["text"] | KINDS["document"] | {"csv", "tsv", "json", "html", "xml", "py", "toml", "yaml"}) - {
+    "doc",
+    "rtf",
+    "pages",
+}
 #: Words too common to say what a sentence is about.
 _COMMON = frozenset(
     re.findall(
@@ -63,9 +65,7 @@ def read_document(
     number = parse_number(page)
     if number is None or number not in range(1, pages + 1):
         raise ToolError(f"{shown} has no page {page!r}; its pages are 1 to {pages}")
-    return _excerpt(
-        f"{shown}, page {number:.0f} of {pages}", document.pages[int(number) - 1], {"page": number}
-    )
+    return _excerpt(f"{shown}, page {number:.0f} of {pages}", document.pages[int(number) - 1], {"page": number})
 
 
 @tool(
@@ -195,9 +195,7 @@ def split_sentences(text: str) -> list[str]:
     A blank line ends a sentence; so does `.`, `!` or `?` before a capital, a digit or a quote.
     """
     blocks = re.split(r"\n\s*\n", text)
-    parts = [
-        part for block in blocks for part in re.split(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]?[A-Z0-9])", block)
-    ]
+    parts = [part for block in blocks for part in re.split(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]?[A-Z0-9])", block)]
     return [sentence for part in parts if len((sentence := " ".join(part.split())).split()) >= 4]
 
 

@@ -227,9 +227,7 @@ class _Reader(HTMLParser):
     """Collects the visible text. Void of recursion, so depth costs nothing."""
 
     HIDDEN = frozenset({"script", "style", "noscript", "template", "svg", "head"})
-    INLINE = frozenset(
-        {"a", "abbr", "b", "code", "em", "font", "i", "mark", "q", "s", "small", "span", "strong"}
-    )
+    INLINE = frozenset({"a", "abbr", "b", "code", "em", "font", "i", "mark", "q", "s", "small", "span", "strong"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

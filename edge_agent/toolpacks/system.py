@@ -105,13 +105,9 @@ def list_processes(ctx: Context, by: Literal["memory", "cpu"] = "memory") -> Too
     """
     key = {"memory": "memory_mb", "cpu": "cpu_percent"}[by]
     rows = sorted(ctx.host.processes(), key=lambda row: -float(row[key]))
-    lines = [
-        f"- {r['name']} ({r['pid']}): {r['memory_mb']:.0f} MB, {r['cpu_percent']:.0f}% CPU" for r in rows[:10]
-    ]
+    lines = [f"- {r['name']} ({r['pid']}): {r['memory_mb']:.0f} MB, {r['cpu_percent']:.0f}% CPU" for r in rows[:10]]
     more = f"\nand {len(rows) - 10} more" if len(rows) > 10 else ""
-    return ToolResult(
-        "\n".join(lines) + more if rows else "No programs are running.", [dict(row) for row in rows]
-    )
+    return ToolResult("\n".join(lines) + more if rows else "No programs are running.", [dict(row) for row in rows])
 
 
 @tool(
@@ -295,9 +291,7 @@ def close_program(ctx: Context, name: Annotated[str, copied("name")]) -> ToolRes
         name: The program.
     """
     count = ctx.host.close(_named(name))
-    return ToolResult(
-        f"Asked {name} to close ({count} process{'es' if count > 1 else ''}).", {"asked": count}
-    )
+    return ToolResult(f"Asked {name} to close ({count} process{'es' if count > 1 else ''}).", {"asked": count})
 
 
 def _set_volume(ctx: Context, level: int) -> ToolResult:

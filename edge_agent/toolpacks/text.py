@@ -36,9 +36,7 @@ def calculate(expression: Annotated[str, copied("text")]) -> ToolResult:
     """
     value = arithmetic.calculate(expression)
     shown = arithmetic.written(value)
-    return ToolResult(
-        f"{expression.strip().rstrip('?=. ')} = {shown}", {"result": float(value), "exact": str(value)}
-    )
+    return ToolResult(f"{expression.strip().rstrip('?=. ')} = {shown}", {"result": float(value), "exact": str(value)})
 
 
 @tool(
@@ -91,9 +89,7 @@ def count_days(
     end = _day(ctx, until) if until else today
     start = _day(ctx, since) if since else today
     if start > end and since and not re.search(r"\d{4}", since):
-        start = _year_before(
-            start
-        )  # a date without a year is read as the next one, and "since" means the last
+        start = _year_before(start)  # a date without a year is read as the next one, and "since" means the last
     days = (end - start).days
     first, last = ("today" if each == today else _long(each) for each in (start, end))
     weeks = f" ({_many(abs(days) // 7, 'week')} and {_many(abs(days) % 7, 'day')})" if abs(days) >= 14 else ""
@@ -119,9 +115,7 @@ def find_date(ctx: Context, when: Annotated[str, copied("when")]) -> ToolResult:
     day = _day(ctx, when)
     away = (day - ctx.now.date()).days
     distance = f"in {_many(away, 'day')}" if away > 0 else f"{_many(-away, 'day')} ago" if away else "today"
-    return ToolResult(
-        f"{when.strip()}: {_long(day)} ({distance}).", {"date": day.isoformat(), "days_away": away}
-    )
+    return ToolResult(f"{when.strip()}: {_long(day)} ({distance}).", {"date": day.isoformat(), "days_away": away})
 
 
 @tool(
@@ -141,9 +135,7 @@ def count_words(text: Annotated[str, copied("text")]) -> ToolResult:
     words = len(re.findall(r"\w+(?:['’.-]\w+)*", text))
     letters = sum(character.isalpha() for character in text)
     data = {"words": words, "letters": letters, "characters": len(text)}
-    return ToolResult(
-        f"{_many(words, 'word')}, {_many(letters, 'letter')}, {_many(len(text), 'character')}.", data
-    )
+    return ToolResult(f"{_many(words, 'word')}, {_many(letters, 'letter')}, {_many(len(text), 'character')}.", data)
 
 
 @tool(
@@ -154,9 +146,7 @@ def count_words(text: Annotated[str, copied("text")]) -> ToolResult:
         Example("give me a random number up to 100", {"high": "100"}),
     ),
 )
-def random_number(
-    high: Annotated[str, copied("number")], low: Annotated[str, copied("number")] = "1"
-) -> ToolResult:
+def random_number(high: Annotated[str, copied("number")], low: Annotated[str, copied("number")] = "1") -> ToolResult:
     """Pick a random whole number, from 1 or from another lowest number.
 
     Args:
@@ -211,9 +201,7 @@ def roll_dice(
 def _day(ctx: Context, text: str) -> date:
     moment = parse_moment(text, ctx.now)
     if moment is None:
-        raise ToolError(
-            f"{text!r} is not a date that is understood", hint='say it as in "June 1" or "in 3 weeks"'
-        )
+        raise ToolError(f"{text!r} is not a date that is understood", hint='say it as in "June 1" or "in 3 weeks"')
     return moment.start.date()
 
 

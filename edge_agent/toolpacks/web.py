@@ -84,9 +84,7 @@ def web_search(ctx: Context, query: Annotated[str, copied("text")]) -> ToolResul
 
 def _online(ctx: Context, what: str) -> None:
     if ctx.offline:
-        raise OfflineError(
-            f"{what!r} needs the network, and the agent is offline", hint="run without --offline"
-        )
+        raise OfflineError(f"{what!r} needs the network, and the agent is offline", hint="run without --offline")
 
 
 TOOLS = (fetch_page, open_link, web_search)

@@ -83,9 +83,7 @@ def _judged(shown: str, archive: zipfile.ZipFile, packed: int) -> list[tuple[str
 
 def _members(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        yield from (
-            entry.path for entry in walk(path, limit=5 * MAX_FILES, seconds=60).entries if not entry.folder
-        )
+        yield from (entry.path for entry in walk(path, limit=5 * MAX_FILES, seconds=60).entries if not entry.folder)
     else:
         yield path
 

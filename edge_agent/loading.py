@@ -1,0 +1,50 @@
+"""A model made ready to answer: found, prepared for this CPU if it is the bundled one, and opened."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from . import dialects
+from .config import Dirs, Settings
+from .decode import Session
+from .dialects.base import Dialect
+from .engine.base import Engine, open_engine
+from .errors import StoreError
+from .events import Event, Notice
+
+
+@dataclass(slots=True)
+class Loaded:
+    """`untuned`: the model was not trained to call tools in its dialect (which is so for the bundled one without an
+    adapter), so it is shown examples and its choice of tool is weighed with retrieval's."""
+
+    engine: Engine
+    session: Session
+    dialect: Dialect
+    untuned: bool
+
+
+def load(settings: Settings, dirs: Dirs, model: str | None, dialect: str | None) -> Generator[Event, None, Loaded]:
+    """Yields a Notice when something takes long or cannot be done; returns the model.
+
+    model: a catalogue name or a path; None is the chosen or bundled one. Raises ModelError or EngineError.
+    """
+    from .models import Store
+    from .prepare import find, prepare
+
+    store = Store(dirs.data / "models")
+    file = store.resolve(model or store.current(), dialect=dialect)
+    prepared = find(store, file)
+    if prepared is None and file.entry and file.entry.default:
+        yield Notice(f"Preparing {file.entry.name} for this CPU, once …")
+        try:
+            prepared = prepare(store, file)
+        except StoreError as error:
+            yield Notice(f"Not prepared ({error}); the model runs as it was shipped, slower.")
+    path, sha256, kernels = (file.path, file.sha256, None)
+    if prepared:
+        path, sha256, kernels = prepared.path, prepared.sha256, prepared.kernels
+    engine = open_engine(path, settings, sha256=sha256, kernels=kernels)
+    untuned = file.dialect == "smollm2" and not (file.entry and file.entry.adapter)
+    return Loaded(engine, Session(engine), dialects.get(file.dialect), untuned)
