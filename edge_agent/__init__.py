@@ -12,10 +12,13 @@ The house; a request goes through the numbered rooms in order (a test holds this
     tools        @tool, Tool, Registry: signature, pydantic model or JSON Schema become one Tool
     toolpacks    the built-in tools: clock, calendar, contacts, notes, mail, files, system, text, web ...
     retrieve     1  which few tools may this sentence need
+    clauses      1  several wishes in one sentence, for untuned models
     prompt       2  what the model is shown, and everything it may say
     dialects     2  one file per model family: render tools, write calls, parse calls
     grammar      3  JSON Schema to grammar to GBNF; GBNF parser and linter; matcher
+    choose       4  which tool an untuned model means, pooled with retrieval
     decode       4  the constrained loop: masks, forced runs, probabilities
+    loading      4  a model found, prepared and opened
     engine       4  what runs a model: llama.cpp in-process, a scripted one for tests
     verify       5  is this a call that could be meant: schema, types, sources
     provenance   5  where each argument comes from: spans of the person's own words

@@ -8,6 +8,7 @@ result = agent.ask("what time is it in Tokyo")      # the same, as one value
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -158,7 +159,7 @@ class Agent:
         now = self._now()
         parts = deque(["\n".join([*conversation.open_words, trip.text])])
         if untuned:
-            parts = deque(split(parts[0], self._relevance, self.settings.relevance_above))
+            parts = deque(split(parts[0], self._relevance))
         words = parts.popleft()
         turns = [*conversation.turns, Message("user", words)]
         retries_left, steps_left = 1, self.settings.max_steps
@@ -185,9 +186,11 @@ class Agent:
             # 3 grammar
             stage("grammar")
             began = time.perf_counter()
-            if untuned:
+            if untuned and kept:
                 openings = {name: dialect.opening(name) for name in kept}
-                chosen = choose.posterior(loaded.session, logits, openings, {r.name: r.score for r in ranked})
+                _, usual = self.index.typical
+                found = {each.name: each.score / usual if usual else 0.0 for each in ranked}
+                chosen = choose.posterior(loaded.session, logits, openings, found)
                 kept = {name: kept[name] for name in list(chosen)[:1]}
             sayable = prompt.sayable(
                 dialect,
@@ -221,7 +224,12 @@ class Agent:
             missing = dict.fromkeys(p for v in verdicts for p in sayable.missing.get(v.call.name, ()))
             asked = Reply(asks=tuple(missing)) if missing else reply
             decision = decide(
-                asked, verdicts, confidences, self.settings, retries_left=retries_left, relevance=ranked[0].score
+                asked,
+                verdicts,
+                confidences,
+                self.settings,
+                retries_left=retries_left,
+                relevance=self._relevance(words) if untuned and ranked else math.inf,
             )
             yield Decided(decision.kind, decision.reason, decision.confidence, confidences[0].calibrated)
             if decision.kind == "retry":
@@ -265,7 +273,9 @@ class Agent:
         return Result(trip.id, trip.text, answer, "act", decision.confidence)
 
     def _relevance(self, text: str) -> float:
-        return self.index.rank(text, 1)[0].score
+        """How much a text resembles the best tool; 1 is the least that requests which mean a tool usually have."""
+        low, _ = self.index.typical
+        return self.index.rank(text, 1)[0].score / low if low else math.inf
 
     # -- parts of the steps ----------------------------------------------------------------------------
 

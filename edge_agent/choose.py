@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .decode import Session
     from .engine.base import Logits
 
-#: Nats per unit of BM25.
-RETRIEVAL_WEIGHT = 0.5
+#: Nats that the score of a typical best match is worth.
+RETRIEVAL_WEIGHT = 5.0
 
 
 def posterior(
@@ -25,7 +25,8 @@ def posterior(
 ) -> dict[str, float]:
     """Probability of each tool, best first; they sum to 1.
 
-    openings: tool -> the text its call begins with. logits: after the prompt. The session is left as it was.
+    openings: tool -> the text its call begins with. scores: retrieval's, in units of a typical best match.
+    logits: after the prompt. The session is left as it was.
     """
     pooled = {
         name: session.log_probability(logits, opening) + RETRIEVAL_WEIGHT * scores[name]

@@ -58,7 +58,6 @@ class Settings:
     shots: int = _setting(8, "example sentences shown to models not tuned on tools")
     chat_shots: int = _setting(1, "examples of declining shown to such models (0 to 4)", 0, 4)
     act_above: float = _setting(0.0, "least confidence at which a call is made without asking", 0, 1)
-    relevance_above: float = _setting(4.0, "least retrieval score (BM25) of the best tool, else the agent declines")
     decline_above: float = _setting(0.5, "probability of 'no tool fits' from which the agent declines", 0, 1)
     tool_timeout_s: float = _setting(30.0, "longest a tool may run, in seconds", 0.1)
     store_content: bool = _setting(True, "keep request texts, arguments and results in the ledger")

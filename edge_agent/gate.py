@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,13 +30,17 @@ def decide(
     settings: Settings,
     *,
     retries_left: int,
-    relevance: float,
+    relevance: float = math.inf,
 ) -> Decision:
-    """Decides on one answer. A request that resembles no tool (relevance, the best retrieval score) is declined. Failing calls are retried with the diagnosis while there are retries, then asked
-    about; weak calls are asked about; an empty answer declines."""
+    """Decides on one answer.
+
+    A request that resembles no tool is declined (relevance: the best retrieval score over the least usual one;
+    infinite where not in use). Failing calls are retried with the diagnosis while there are retries, then asked
+    about; weak calls are asked about; an empty answer declines.
+    """
     confidence = min((each.value for each in confidences), default=0.0)
-    if relevance < settings.relevance_above:
-        return Decision("decline", f"no tool resembles this (relevance {relevance:.1f})", confidence)
+    if relevance < 1.0:
+        return Decision("decline", f"no tool resembles this (relevance {relevance:.2f})", confidence)
     if reply.asks:
         return Decision("ask", "the model needs " + ", ".join(reply.asks), confidence, reply.asks)
     if not verdicts:

@@ -84,7 +84,7 @@ def make_agent(
     answers: Sequence[str] | Callable[[str], str],
     *,
     tools: Sequence[Tool] = TOOLS,
-    untuned: bool = True,
+    untuned: bool = False,
     settings: Settings | None = None,
     context: int = 65_536,
     **options: Any,
@@ -102,8 +102,8 @@ def make_agent(
         monitor=PowerMonitor(meters=[]),
         **options,
     )
-    if not untuned:
-        agent.loaded().untuned = False
+    if agent._loaded:
+        agent._loaded.untuned = untuned
     return agent
 
 

@@ -218,7 +218,7 @@ def test_a_model_trained_to_ask_may_ask(tmp_path: Path) -> None:
 
 
 def test_an_untuned_model_cannot_ask(tmp_path: Path) -> None:
-    result = make_agent(tmp_path, ["ask when"]).ask("tell me a joke")
+    result = make_agent(tmp_path, untuned=True, answers=["ask when"]).ask("tell me a joke")
     assert result.decision != "ask"
 
 

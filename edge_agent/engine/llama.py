@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 import time
@@ -108,7 +109,7 @@ class LlamaEngine:
         parameters.use_extra_bufts = kernels == "auto"
         overrides = _repack_overrides() if kernels == "repack" else None
         parameters.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p) if overrides else None
-        self._model = lc.llama_model_load_from_file(str(path).encode(), parameters)
+        self._model = lc.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._model:
             raise ModelError(f"{path}: llama.cpp cannot load it: {_why()}")
         self._vocab = lc.llama_model_get_vocab(self._model)
@@ -263,7 +264,7 @@ class LlamaEngine:
         from ..gguf import check
 
         check(path, adapter=True)
-        self._adapter = lc.llama_adapter_lora_init(self._model, str(path).encode())
+        self._adapter = lc.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not self._adapter:
             raise ModelError(f"{path}: this adapter does not fit {self.info.model}: {_why()}")
         adapters = (lc.llama_adapter_lora_p_ctypes * 1)(self._adapter)
@@ -333,7 +334,7 @@ class Speed(NamedTuple):
 
 def probe(path: Path, kernels: str, *, timeout_s: float = 120.0) -> Speed | None:
     """`measure_speed` in a child process; None when those kernels crash or hang on this CPU with this file."""
-    command = [sys.executable, "-m", "edge_agent.engine.llama", str(path), kernels]
+    command = [sys.executable, "-P", "-m", "edge_agent.engine.llama", str(path), kernels]
     try:
         done = subprocess.run(command, capture_output=True, timeout=timeout_s, check=False)
         return Speed(*json.loads(done.stdout)) if done.returncode == 0 else None
@@ -377,7 +378,7 @@ def quantize(source: Path, target: Path, ftype: str) -> None:
     options.ftype = _FTYPES[ftype]
     options.allow_requantize = True
     options.nthread = thread_policy.choose()
-    if lc.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(options)):
+    if lc.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(options)):
         raise ModelError(f"{source}: cannot be requantised to {ftype}: {_why()}")
 
 

@@ -25,7 +25,7 @@ _LIKED = 12.0
 class ScriptedEngine:
     """Answers in order, the last one for ever; or a function of the prompt's text.
 
-    A new answer begins whenever a sequence is trimmed, which is how a request starts.
+    A new answer begins whenever a sequence is trimmed, which is how a request starts, but for its end of prompt.
     """
 
     def __init__(self, answers: Sequence[str] | Callable[[str], str], *, context: int = 65_536) -> None:
@@ -77,7 +77,8 @@ class ScriptedEngine:
 
     def trim(self, length: int, *, sequence: int = 0) -> None:
         del self._held[length:]
-        self._answer = None
+        if length != self._written:  # scoring what might follow goes back to the end of the prompt
+            self._answer = None
 
     def fork(self, source: int, target: int) -> None:
         raise EngineError("the scripted engine has one sequence")

@@ -98,7 +98,7 @@ def ensure_running(tasks_dir: Path, state_dir: Path) -> bool:
         apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
     try:
         subprocess.Popen(
-            [sys.executable, "-m", "edge_agent", "clock", "run"],
+            [sys.executable, "-P", "-m", "edge_agent", "clock", "run"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
