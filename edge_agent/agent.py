@@ -186,12 +186,13 @@ class Agent:
             # 3 grammar
             stage("grammar")
             began = time.perf_counter()
+            chosen = 1.0
             if untuned and kept:
                 openings = {name: dialect.opening(name) for name in kept}
                 _, usual = self.index.typical
                 found = {each.name: each.score / usual if usual else 0.0 for each in ranked}
-                chosen = choose.posterior(loaded.session, logits, openings, found)
-                kept = {name: kept[name] for name in list(chosen)[:1]}
+                best, chosen = next(iter(choose.posterior(loaded.session, logits, openings, found).items()))
+                kept = {best: kept[best]}
             sayable = prompt.sayable(
                 dialect,
                 kept,
@@ -214,7 +215,7 @@ class Agent:
             stage("verify")
             began = time.perf_counter()
             reply = dialect.parse_calls(decoding.text)
-            verdicts, confidences = self._verify(reply, decoding, words, calling)
+            verdicts, confidences = self._verify(reply, decoding, words, calling, chosen)
             trip.lap("verify", began)
             for verdict, sure in zip(verdicts, confidences, strict=False):
                 call = verdict.call
@@ -296,12 +297,12 @@ class Agent:
         return decoding, calling
 
     def _verify(
-        self, reply: Reply, decoding: Decoding, words: str, calling: float
+        self, reply: Reply, decoding: Decoding, words: str, calling: float, chosen: float
     ) -> tuple[list[Verdict], list[Confidence]]:
         verdicts = [verify(call, self.registry, words) for call in reply.calls]
         confidences, offset = [], 0
         for verdict in verdicts:
-            sure, offset = score(decoding, verdict, offset)
+            sure, offset = score(decoding, verdict, offset, chosen=chosen)
             confidences.append(sure)
         return verdicts, confidences or [unanswered(calling)]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .engine.base import Logits
 
 #: Nats that the score of a typical best match is worth.
-RETRIEVAL_WEIGHT = 5.0
+RETRIEVAL_WEIGHT = 8.0
 
 
 def posterior(

@@ -28,12 +28,16 @@ class Confidence:
     arguments: Mapping[str, float]
 
 
-def score(decoding: Decoding, verdict: Verdict, offset: int) -> tuple[Confidence, int]:
-    """Confidence in one call, found in the answer's text from `offset` on; returns the offset after it."""
+def score(decoding: Decoding, verdict: Verdict, offset: int, *, chosen: float = 1.0) -> tuple[Confidence, int]:
+    """Confidence in one call, found in the answer's text from `offset` on; returns the offset after it.
+
+    chosen: probability of its tool where that was chosen before decoding (`choose.posterior`), so that the
+    grammar forced its name.
+    """
     call = verdict.call
     at = max(decoding.text.find(call.name, offset), offset)
     body = at + len(call.name)
-    named = decoding.probability(offset, body)
+    named = chosen * decoding.probability(offset, body)
     arguments: dict[str, float] = {}
     for name, value in call.arguments.items():
         start = _find(decoding.text, f"{json.dumps(name, ensure_ascii=False)}:", body)

@@ -37,6 +37,15 @@ def test_busy_threads_are_counted_without_this_one(tmp_path: Path, text: str, bu
     assert threads.busy_threads(tmp_path) == busy
 
 
+def test_spinning_workers_of_this_process_are_not_load(tmp_path: Path) -> None:
+    for number, state in enumerate("RRSR"):
+        task = tmp_path / f"proc/self/task/{number}"
+        task.mkdir(parents=True)
+        (task / "stat").write_text(f"{number} (a) R b) {state} 1 1")
+    (tmp_path / "proc/loadavg").write_text("0.5 0.4 0.3 5/512 4242")
+    assert threads.busy_threads(tmp_path) == 2
+
+
 @pytest.mark.parametrize("text", [None, "", "0 0 0", "0 0 0 many/80 1"])
 def test_elsewhere_the_load_average_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
     if text is not None:

@@ -91,7 +91,7 @@ def test_effect_is_declared(tool: Tool) -> None:
 @of_tool
 def test_parameters_are_few_described_and_copied(tool: Tool) -> None:
     properties: dict[str, Any] = dict(tool.parameters.get("properties", {}))
-    assert len(properties) <= 4
+    assert len(properties) <= 5
     for name, schema in properties.items():
         assert schema.get("description"), name
         assert len(schema["description"]) <= 100, name

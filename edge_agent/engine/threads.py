@@ -20,12 +20,23 @@ def usable_cores() -> int:
 
 
 def busy_threads(root: Path = Path("/")) -> int:
-    """Threads runnable now besides this one (Linux: the fourth field of loadavg); elsewhere the 1-minute load."""
+    """Threads of other processes that are runnable now (Linux: the fourth field of loadavg, less this process's own,
+    among which llama.cpp's workers still spin after a pass); elsewhere the 1-minute load."""
     try:
-        running = (root / "proc/loadavg").read_text().split()[3].split("/")[0]
-        return max(0, int(running) - 1)
+        running = int((root / "proc/loadavg").read_text().split()[3].split("/")[0])
     except (OSError, IndexError, ValueError):
         return int(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
+    return max(0, running - max(1, _own_running(root / "proc/self/task")))
+
+
+def _own_running(tasks: Path) -> int:
+    count = 0
+    for task in tasks.glob("*/stat"):
+        try:  # the state follows the name, which stands in parentheses and may hold anything
+            count += task.read_text().rpartition(")")[2].split()[0] == "R"
+        except (OSError, IndexError):  # a thread that has just ended
+            continue
+    return count
 
 
 def choose(wanted: int | None = None, *, cores: int | None = None, busy: int | None = None) -> int:

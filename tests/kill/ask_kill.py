@@ -47,7 +47,7 @@ from edge_agent.journal import Journal
 from edge_agent.ledger import Ledger
 
 NOW = datetime(2026, 11, 28, 9, 30, tzinfo=ZoneInfo("Europe/Berlin"))
-SETTINGS = Settings(packs=("clock", "notes", "todo", "files"), max_calls=1, tools_kept=40)
+SETTINGS = Settings(packs=("clock", "notes", "todo", "files"), max_calls=1)
 
 #: What is asked in turn, and what the scripted model answers.
 REQUESTS: tuple[tuple[str, str, dict[str, str]], ...] = (
