@@ -106,7 +106,7 @@ class ToolIndex:
         """(low, median) best score of the tools' own example sentences, each left out while it is asked.
 
         BM25 has no scale of its own: it grows with the number of tools. 95% of sentences that do mean a tool score
-        above `low`. Both are 0 where fewer than 20 examples say too little. Measured once, on at most 64 of them (0.1 s).
+        above `low`. Both are 0 where fewer than 20 examples say too little. Measured once, on at most 64 (0.1 s).
         """
         if len(self._examples) < 20:
             return 0.0, 0.0

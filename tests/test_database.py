@@ -196,9 +196,7 @@ def test_two_processes_write_at_once(path: Path) -> None:
         "        connection.execute('INSERT INTO notes (text) VALUES (?)', (sys.argv[2] + str(number),))\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    children = [
-        subprocess.Popen([sys.executable, "-c", program, str(path), name], env=environment) for name in "ab"
-    ]
+    children = [subprocess.Popen([sys.executable, "-c", program, str(path), name], env=environment) for name in "ab"]
     assert [child.wait(timeout=60) for child in children] == [0, 0]
     database = Database(path, (FIRST,))
     assert len(set(texts(database))) == 200

@@ -101,9 +101,7 @@ class Home:
         self.host, self.journal = FakeHost(), Journal(self.data)
 
     def gateway(self, **options: Any) -> Gateway:
-        return Gateway(
-            Registry(TOOLS), self.journal, self.host, home=self.home, data=self.data, settings={}, **options
-        )
+        return Gateway(Registry(TOOLS), self.journal, self.host, home=self.home, data=self.data, settings={}, **options)
 
     def tree(self) -> dict[str, bytes | None]:
         return {

@@ -232,9 +232,7 @@ def disturb_backup(home: Path) -> None:
         (disturb_backup, "is not kept any more"),
     ],
 )
-def test_undo_of_what_has_changed_since_does_nothing(
-    world: World, disturb: Callable[[Path], None], said: str
-) -> None:
+def test_undo_of_what_has_changed_since_does_nothing(world: World, disturb: Callable[[Path], None], said: str) -> None:
     action = world.done(everything)
     disturb(world.home)
     before = world.tree()

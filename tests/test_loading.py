@@ -55,9 +55,12 @@ def test_what_was_prepared_is_opened_with_its_kernels(dirs: Dirs, monkeypatch: p
     monkeypatch.setattr(prepare, "find", lambda *_: ready)
     opened: list[dict[str, Any]] = []
     real = base.open_engine
-    monkeypatch.setattr(
-        "edge_agent.loading.open_engine", lambda path, settings, **how: opened.append(how) or real(path, settings, **how)
-    )
+
+    def spy(path: Path, settings: Settings, **how: Any) -> Any:
+        opened.append(how)
+        return real(path, settings, **how)
+
+    monkeypatch.setattr("edge_agent.loading.open_engine", spy)
     said, loaded = finish(load(Settings(context_tokens=512), dirs, None, None))
     assert (said, opened) == ([], [{"sha256": file.sha256, "kernels": "plain"}])
     loaded.engine.close()

@@ -31,6 +31,8 @@ _BATCH = 512
 #: rows of logits kept per pass; bounds the output part of the compute buffer (vocabulary x 4 bytes each)
 _OUTPUTS = 8
 _SEQUENCES = 8
+#: no further round of a speed measurement is begun after this many seconds
+_MEASURE_S = 8.0
 _FTYPES = {
     "q4_0": lc.LLAMA_FTYPE_MOSTLY_Q4_0,
     "q4_1": lc.LLAMA_FTYPE_MOSTLY_Q4_1,
@@ -332,7 +334,7 @@ class Speed(NamedTuple):
     generate_tok_s: float
 
 
-def probe(path: Path, kernels: str, *, timeout_s: float = 120.0) -> Speed | None:
+def probe(path: Path, kernels: str, *, timeout_s: float = 30.0) -> Speed | None:
     """`measure_speed` in a child process; None when those kernels crash or hang on this CPU with this file."""
     command = [sys.executable, "-P", "-m", "edge_agent.engine.llama", str(path), kernels]
     try:
@@ -343,14 +345,17 @@ def probe(path: Path, kernels: str, *, timeout_s: float = 120.0) -> Speed | None
 
 
 def measure_speed(
-    path: Path, kernels: Kernels | None = None, *, prompt: int = 256, generate: int = 24, rounds: int = 2
+    path: Path, kernels: Kernels | None = None, *, prompt: int = 128, generate: int = 16, rounds: int = 2
 ) -> Speed:
-    """Best of `rounds` after one warm-up pass; about two seconds for a 135M model."""
+    """Best of `rounds` after one warm-up pass, fewer when they take long; about two seconds for a 135M model."""
     engine = LlamaEngine(path, context=1024, kernels=kernels)
     try:
         tokens = [engine.info.end_tokens[0] if engine.info.end_tokens else 0, *range(100, 100 + prompt - 1)]
         prompt_best = generate_best = 0.0
+        started = time.perf_counter()
         for number in range(rounds + 1):
+            if generate_best and time.perf_counter() - started > _MEASURE_S:
+                break
             engine.trim(0)
             began = time.perf_counter()
             engine.evaluate(tokens)

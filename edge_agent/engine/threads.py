@@ -7,6 +7,7 @@ the slowest thread; so a busy core is left alone.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 
@@ -44,5 +45,14 @@ def choose(wanted: int | None = None, *, cores: int | None = None, busy: int | N
     if wanted and wanted > 0:
         return wanted
     cores = usable_cores() if cores is None else cores
-    busy = busy_threads() if busy is None else busy
+    busy = _steadily_busy() if busy is None else busy
     return max(1, cores - busy)
+
+
+def _steadily_busy(samples: int = 3, apart_s: float = 0.004) -> int:
+    """Median of a few looks: one look may fall into a gap."""
+    seen = [busy_threads()]
+    for _ in range(samples - 1):
+        time.sleep(apart_s)
+        seen.append(busy_threads())
+    return sorted(seen)[samples // 2]
