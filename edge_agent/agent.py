@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from .power import PowerMonitor
 
 
+#: tokens an answer may have beside the words it copies
+_ANSWER_TOKENS = 384
+
+
 class Agent:
     """An agent for one user on one machine.
 
@@ -206,7 +210,7 @@ class Agent:
             # 4 decode
             stage("decode")
             began = time.perf_counter()
-            decoding, calling = self._decode(loaded, logits, sayable)
+            decoding, calling = self._decode(loaded, logits, sayable, len(words))
             trip.count(generated=decoding.tokens, forced=decoding.forced_tokens, passes=decoding.passes)
             elapsed = trip.lap("decode", began)
             yield Decoded(decoding.text, decoding.tokens, decoding.forced_tokens, decoding.passes, calling, elapsed)
@@ -259,7 +263,8 @@ class Agent:
                 turns, retries_left = [*turns, Message("user", words)], 1
             elif error or dry_run or steps_left <= 0:
                 break
-        conversation.turns, conversation.open_words = turns, []
+        if not dry_run:
+            conversation.turns, conversation.open_words = turns, []
         answer = "\n".join(trip.said)
         if error:
             return Result(
@@ -280,8 +285,11 @@ class Agent:
 
     # -- parts of the steps ----------------------------------------------------------------------------
 
-    def _decode(self, loaded: Loaded, logits: Any, sayable: prompt.Sayable) -> tuple[Decoding, float]:
-        """The answer and the probability of calling. Declining is a threshold, not an argmax."""
+    def _decode(self, loaded: Loaded, logits: Any, sayable: prompt.Sayable, length: int) -> tuple[Decoding, float]:
+        """The answer and the probability of calling. Declining is a threshold, not an argmax.
+
+        length: characters of the request, all of which may have to be copied.
+        """
         from .grammar.matcher import TokenMatcher
 
         tokenizer = loaded.engine.guidance_tokenizer()
@@ -291,7 +299,7 @@ class Agent:
             calls = TokenMatcher(sayable.calls_only, tokenizer)
             calling = legal_mass(logits, calls, whole)
             chosen = whole if 1.0 - calling > self.settings.decline_above else calls
-        decoding = decode(loaded.session, logits, chosen)
+        decoding = decode(loaded.session, logits, chosen, max_tokens=_ANSWER_TOKENS + length)
         if not decoding.ended:
             raise EngineError(f"the model's answer was not finished after {decoding.tokens} tokens")
         return decoding, calling

@@ -49,10 +49,11 @@ def literals(compiler: Compiler, schema: Schema, values: list[Any], path: Path) 
 def _valid(schema: Schema, value: Any) -> bool:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError as BadSchema
+    from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    try:
-        return bool(Draft202012Validator(schema).is_valid(value))
+    try:  # an empty registry, because jsonschema would fetch what `$ref` names from the network
+        return bool(Draft202012Validator(schema, registry=Registry()).is_valid(value))
     except (BadSchema, Unresolvable, TypeError, ValueError, AttributeError, ArithmeticError):
         return True
 
