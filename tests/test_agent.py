@@ -153,7 +153,8 @@ def test_a_missing_model_is_in_the_ledger_too(tmp_path: Path) -> None:
     assert (row.decision, row.text) == ("failed", WATER)
 
 
-def test_an_answer_without_an_end_is_an_engine_error(tmp_path: Path) -> None:
+def test_an_answer_without_an_end_is_an_engine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.agent._ANSWER_TOKENS", -600)
     words = " ".join(f"word{n}" for n in range(100))
     agent = make_agent(tmp_path, [f'jot {{"text":"{words}"}}'])
     with pytest.raises(EngineError, match="not finished"):

@@ -81,12 +81,14 @@ class Compiled:
         """
         from jsonschema.exceptions import SchemaError as BadSchema
         from jsonschema.validators import Draft202012Validator, validator_for
+        from jsonschema_specifications import REGISTRY
         from referencing.exceptions import Unresolvable
 
         kind = validator_for(self.schema, default=Draft202012Validator)
         try:
             kind.check_schema(self.schema)
-            found = kind(self.schema, format_checker=kind.FORMAT_CHECKER).iter_errors(value)
+            # only the specifications' own schemas: jsonschema would fetch what other `$ref`s name from the network
+            found = kind(self.schema, format_checker=kind.FORMAT_CHECKER, registry=REGISTRY).iter_errors(value)
             return [f"{error.json_path.removeprefix('$.')}: {error.message}" for error in found]
         except BadSchema as error:
             raise SchemaError(f"{error.json_path.removeprefix('$.')}: {error.message}") from None
