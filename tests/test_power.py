@@ -195,6 +195,8 @@ def test_rapl_permission_denied_is_reported_with_the_udev_rule(machine: Machine)
     assert not row.available
     assert "root only" in (row.reason or "")
     assert rapl.UDEV_RULE in (row.fix or "")
+    packaged = Path(__file__).parents[1] / "packaging/70-rapl.rules"
+    assert packaged.read_text().splitlines()[-1] == rapl.UDEV_RULE
     assert monitor.meters == []
 
 
