@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,8 @@ class Agent:
                 why, code = str(error) or type(error).__name__, getattr(error, "exit_code", 1)
                 said = "\n".join(trip.said)
                 failed = Result(trip.id, trip.text, said, "failed", 0.0, error=why, exit_code=code)
-                self._write(trip, trip.close(failed, {}), {})
+                with suppress(StoreError):  # the first error is the one to report
+                    self._write(trip, trip.close(failed, {}), {})
                 raise
             result = trip.close(ended, span.energy.as_dict())
             stages = {name: each.joules for name, each in span.stages.items() if each.joules is not None}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -356,9 +358,23 @@ def test_a_probe_that_crashes_or_hangs_is_none(weights: Path, tmp_path: Path) ->
 
 def test_the_probes_child_prints_its_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: list[str], **_: Any) -> Any:
-        assert command[1:] == ["-m", "edge_agent.engine.llama", "m.gguf", "plain"]
+        assert command[1:] == ["-P", "-m", "edge_agent.engine.llama", "m.gguf", "plain"]
         return subprocess.CompletedProcess(command, 0, json.dumps([100.0, 20.0]).encode(), b"")
 
     assert sys.executable
     monkeypatch.setattr(subprocess, "run", run)
     assert llama.probe(Path("m.gguf"), "plain") == llama.Speed(100.0, 20.0)
+
+
+def test_an_interrupt_inside_a_native_callback_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ctypes swallows an exception raised in a callback; Ctrl-C must survive that."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    llama._keep_interrupts()
+
+    @ctypes.CFUNCTYPE(None)
+    def native() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        native()
+        time.sleep(2)

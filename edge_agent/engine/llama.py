@@ -6,11 +6,13 @@ no forks and no snapshots. Every file is checked by `gguf.check` before native c
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -54,9 +56,26 @@ def _capture(level: int, text: bytes, _: Any) -> None:
 _started = False
 
 
+def _keep_interrupts() -> None:
+    """Ctrl-C that falls into the log callback must not be lost: ctypes can only report it as unraisable there, so
+    it is sent again a moment later, when Python code runs."""
+    report = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if unraisable.exc_type is KeyboardInterrupt:
+            again = threading.Timer(0.02, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
+        else:
+            report(unraisable)
+
+    sys.unraisablehook = hook
+
+
 def _start() -> None:
     global _started
     if not _started:
+        _keep_interrupts()
         lc.llama_log_set(_capture, ctypes.c_void_p(0))
         lc.llama_backend_init()
         _started = True
