@@ -23,7 +23,7 @@ from .clauses import split
 from .confidence import Confidence, score, unanswered
 from .decode import Decoding, Session, decode, legal_mass
 from .dialects.base import Message, Reply
-from .errors import EXIT_ASKED, EXIT_DECLINED, EdgeAgentError, EngineError
+from .errors import EXIT_ASKED, EXIT_DECLINED, EdgeAgentError, EngineError, StoreError
 from .events import (
     Answered,
     CallFinished,
