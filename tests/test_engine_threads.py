@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import os
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,18 +74,11 @@ def test_on_this_machine_a_busy_thread_is_seen() -> None:
     if not Path("/proc/loadavg").exists():
         pytest.skip("Linux only")
     assert 1 <= threads.choose() <= threads.usable_cores()
-    stop = threading.Event()
-
-    def spin() -> None:
-        while not stop.is_set():
-            sum(range(1000))
-
-    spinner = threading.Thread(target=spin)
-    spinner.start()
+    spinner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         deadline = time.monotonic() + 5
         while not threads.busy_threads():
             assert time.monotonic() < deadline
     finally:
-        stop.set()
-        spinner.join()
+        spinner.kill()
+        spinner.wait()

@@ -74,9 +74,10 @@ def _keep_interrupts() -> None:
 
 def _start() -> None:
     global _started
+    # Every time: another user of llama.cpp in this process may have set a callback of its own and dropped it since.
+    lc.llama_log_set(_capture, ctypes.c_void_p(0))
     if not _started:
         _keep_interrupts()
-        lc.llama_log_set(_capture, ctypes.c_void_p(0))
         lc.llama_backend_init()
         _started = True
 
