@@ -175,7 +175,7 @@ def test_only_one_runs(ctx: RecordingContext, monkeypatch: pytest.MonkeyPatch) -
     started: list[list[str]] = []
     monkeypatch.setattr(ringer.subprocess, "Popen", lambda command, **_: started.append(command))
     assert ringer.ensure_running(tasks, state)
-    assert started == [[sys.executable, "-m", "edge_agent", "clock", "run"]]
+    assert started == [[sys.executable, "-P", "-m", "edge_agent", "clock", "run"]]
     with FileLock(state / "ringer.lock"):
         assert not ringer.ensure_running(tasks, state)
         assert ringer.run(tasks, FakeHost(), state, tz=UTC) == 0
