@@ -130,6 +130,8 @@ class LlamaEngine:
         kernels = kernels or safe_kernels()
         parameters.use_extra_bufts = kernels == "auto"
         overrides = _repack_overrides() if kernels == "repack" else None
+        if overrides:  # repacked weights are a copy: a mapped file beside it would be held in memory twice
+            parameters.load_mode = lc.LLAMA_LOAD_MODE_NONE
         parameters.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p) if overrides else None
         self._model = lc.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._model:
