@@ -31,6 +31,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         "Mapping[str, str]": st.dictionaries(_TEXT, _TEXT, max_size=3),
         "str": _TEXT,
         "float": _NUMBER,
+        "tuple[float, ...]": st.lists(_NUMBER, max_size=3).map(tuple),
     }
     name = hint.__name__ if isinstance(hint, type) else str(hint).replace("collections.abc.", "").replace("typing.", "")
     return known[name] if name in known else st.from_type(hint)

@@ -258,6 +258,8 @@ def run(rounds: int, seed: int, engine: str = "scripted") -> dict[str, object]:
             position = 0
             for kill in range(chance.randint(1, 2)):
                 left = 1 - position / len(REQUESTS)
+                if not left:
+                    break  # the first kill came when everything was done
                 at_step = chance.random() < 0.5
                 process = start(root, engine, position, chance.randrange(int(steps * left)) if at_step else -1)
                 moment = chance.uniform(0, life_s * left)
