@@ -34,7 +34,7 @@ def extract(text: str, model: type[Extracted], *, agent: Agent | None = None) ->
     fields = ", ".join(schema.get("properties", {}))
     try:
         question = Message("user", f"{clean_text(text)}\n\nWrite this as JSON with: {fields}.")
-        grammar = compile_schema(schema, name=model.__name__).grammar
+        grammar = compile_schema(schema, name=model.__name__, call=True).grammar
         with own._lock:  # the sequence is shared with the agent's requests
             loaded = own.loaded()
             prompt = loaded.dialect.render([question], []).text

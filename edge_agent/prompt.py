@@ -94,7 +94,7 @@ def sayable(
         for kind in kinds.values():
             if kind not in spans:
                 spans[kind] = candidates(kind, said, now)
-        compiled = compile_schema(tool.parameters, name=name, copies=_copies(kinds, spans, said, words))
+        compiled = compile_schema(tool.parameters, name=name, copies=_copies(kinds, spans, said, words), call=True)
         if compiled.impossible:
             missing[name] = compiled.impossible
         parts.append(compiled.grammar)

@@ -24,7 +24,7 @@ from edge_agent.dialects.family import MAX_TEXT_CHARS, Family
 from edge_agent.dialects.reader import MAX_ANSWER_CHARS, NAME
 from edge_agent.dialects.signature import type_of
 from edge_agent.errors import ConfigError, InputError
-from edge_agent.grammar.ir import Alt, Chars, Lit, Node, Ref, Repeat, Seq
+from edge_agent.grammar.ir import Alt, Chars, Lit, Node, Repeat, Seq, Token
 
 GOLDEN = Path(__file__).parent / "golden" / "dialects"
 NAMES = dialects.names()
@@ -128,8 +128,7 @@ def test_smollm2_blocks_stand_alone_and_are_compact() -> None:
     dialect = dialects.get("smollm2")
     blocks = dialect.render_tools(TOOLS)
     assert blocks == (
-        'set_timer(minutes:num, sound?:"bell"|"horn"="bell") Starts a countdown.\n'
-        "  minutes: How long, in minutes.\n",
+        'set_timer(minutes:num, sound?:"bell"|"horn"="bell") Starts a countdown.\n  minutes: How long, in minutes.\n',
         "notes.add(text:str, tags?:list[str]) Saves a note.\n  tags: Labels.\n",
     )
     assert dialect.render_tools(TOOLS[1:]) == blocks[1:]
@@ -448,8 +447,9 @@ def sentences(node: Node) -> st.SearchStrategy[str]:
         case Repeat(item, low, high):
             high = low + 5 if high is None else min(high, low + 5)
             return st.lists(sentences(item), min_size=low, max_size=high).map("".join)
-        case Ref(name):
-            raise AssertionError(name)
+        case Token(item):
+            return sentences(item)
+    raise AssertionError(node)
 
 
 @pytest.mark.parametrize("rules", [
@@ -486,8 +486,9 @@ def test_a_grammar_that_allows_nothing_is_refused(name: str) -> None:
 def test_plain_answers_are_bounded_and_cannot_open_a_call(name: str) -> None:
     node = family(name).wrap_grammar(CallRules({}))
     text = node.options[1] if name == "hammer" and isinstance(node, Alt) else node
-    assert isinstance(text, Seq)
-    first, rest = text.items
+    assert isinstance(text, Token)
+    assert isinstance(text.item, Seq)
+    first, rest = text.item.items
     assert isinstance(rest, Repeat)
     assert rest.high == MAX_TEXT_CHARS - 1
     for chars in (first, rest.item):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.grammar import TextMatcher
-from edge_agent.grammar.digits import decimals, integers
+from edge_agent.grammar.digits import SHORT
 from edge_agent.grammar.ir import NOTHING, Grammar, Node
 from edge_agent.grammar.pattern import Unsupported, translate
 from edge_agent.grammar.strings import complement, normal
@@ -26,7 +26,7 @@ _bounds = st.none() | st.integers(-30, 30) | st.integers(-12_345, 12_345)
 @settings(max_examples=60, deadline=None)
 @given(_bounds, _bounds, st.lists(st.integers(-40, 40) | st.integers(-20_000, 20_000), min_size=10, max_size=10))
 def test_integers(low: int | None, high: int | None, values: list[int]) -> None:
-    node = integers(low, high)
+    node = SHORT.integers(low, high)
     if low is not None and high is not None and low > high:
         assert node == NOTHING
         return
@@ -51,7 +51,7 @@ _decimals = st.decimals(-200, 200, places=3) | st.decimals(-2, 2, places=1) | st
 def test_decimals(
     low: Decimal | None, high: Decimal | None, open_low: bool, open_high: bool, values: list[Decimal]
 ) -> None:
-    node = decimals(low, high, open_low=open_low, open_high=open_high)
+    node = SHORT.decimals(low, high, open_low=open_low, open_high=open_high)
 
     def inside(value: Decimal) -> bool:
         above = low is None or value > low or (value == low and not open_low)

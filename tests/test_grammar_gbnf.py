@@ -14,6 +14,7 @@ from edge_agent.errors import GrammarError
 from edge_agent.grammar import TextMatcher, compile_schema, grammar_file, parse_gbnf, pretty, to_gbnf
 from edge_agent.grammar.gbnf import parse_loosely
 from edge_agent.grammar.ir import Chars, Grammar, Lit, Node, alt, repeat, seq
+from edge_agent.grammar.library import with_library
 from edge_agent.grammar.lint import check
 
 FOLDER = Path(__file__).parents[1] / "grammars"
@@ -111,23 +112,14 @@ def test_written_and_read_back_is_the_same(node: Node) -> None:
     assert dict(parse_gbnf(text).rules) == {"root": node}
 
 
-#: For each file of `grammars/`: texts it takes and refuses.
+#: For the grammars of JSON: texts they take and refuse. Those of formats are in test_grammar_formats.py.
 LIBRARY: dict[str, tuple[list[str], list[str]]] = {
-    "date": (["2024-02-29", "0001-12-31"], ["2024-02-30", "2024-00-10", "24-01-01", "2024-06-31"]),
-    "time": (["09:30:00Z", "23:59:60+14:00", "00:00:00.123z"], ["9:30:00Z", "09:30:00", "25:00:00Z"]),
-    "date-time": (["2024-02-29T09:30:00Z", "2024-12-31t23:59:59.9-00:30"], ["2024-02-29", "2024-02-29T09:30Z"]),
-    "duration": (["P1Y", "PT5M", "P1Y2M3DT4H5M6S", "P10W", "P1M"], ["P", "P1", "PT", "P1DT", "P1W2D", "P1Y3D"]),
-    "email": (["a@b", "a.b-c+d@e-f.gh"], ["a", ".a@b", "a@-b", "a@b.", "a b@c"]),
-    "uri": (["http://a", "http://u:p@a.b:80/c;d?e=f&g#h", "mailto:a@b.c", "file:///x"], ["/x", "a b:c", "http://a b"]),
-    "url": (["https://a.b/c?d=e#f", "http://a:8080"], ["ftp://a", "http://", "https://a b"]),
-    "uuid": (["123e4567-E89B-12d3-a456-426614174000"], ["123e4567e89b12d3a456426614174000", ""]),
-    "path": (["/", "~/a/b c.txt", "a", "../x/", "C:\\a\\b", "D:\\"], ["", "a//b", "/a\n", "C:\\a|b\\c/\\\\x//"]),
-    "identifier": (["a", "_x9", "userId"], ["", "9a", "a-b"]),
     "json": (['{"a":[1,-2.5e3,"\\u00e9"]}', "null", '""'], ["", "[1, 2]", "01", '"\\ud800"', "{a:1}"]),
+    "json-text": (['{ "a" :[1,\t-2.5E3, "\\u00e9"]\n}', "1" * 40, "5.0"], ["", "[1 2]", "01", '"\\ud800"', "{a:1}"]),
 }
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_library_file(name: str) -> None:
     good, bad = LIBRARY[name]
     matcher = TextMatcher(grammar_file(name))
@@ -138,6 +130,29 @@ def test_library_file(name: str) -> None:
 def test_unknown_library_file() -> None:
     with pytest.raises(GrammarError, match="no grammar named 'nope'"):
         grammar_file("nope")
+
+
+def test_names_with_a_capital_are_rules_of_the_library() -> None:
+    text = 'root ::= "on " Date | Date-time-zone | Hostname\n# Mine.\nHostname ::= "me"'
+    with pytest.raises(GrammarError, match="uses 'Date', which is not defined"):
+        parse_gbnf(text)
+    whole = with_library(text.replace("Date-time-zone", "Date-time"))
+    matcher = TextMatcher(parse_gbnf(whole))
+    assert matcher.accepts("on 2024-02-29")
+    assert matcher.accepts("2024-02-29T09:30:00Z")
+    assert matcher.accepts("me")
+    assert not matcher.accepts("a.b")
+    assert with_library(whole) == whole
+    assert with_library("root ::= (Date") == "root ::= (Date"
+    with pytest.raises(GrammarError, match="uses 'Date-time-zone', which is not defined") as caught:
+        parse_gbnf(with_library(text))
+    assert (caught.value.line, caught.value.column) == (1, 23)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in LIBRARY])
+def test_files_of_the_library_have_no_rules_to_spare(name: str) -> None:
+    text = with_library((FOLDER / f"{name}.gbnf").read_text(encoding="utf-8"))
+    assert check(*parse_loosely(text)) == ()
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +176,7 @@ def test_llama_cpp_reads_what_is_written(vocabulary: Any) -> None:
 
     llama, vocab = vocabulary
     texts = [to_gbnf(grammar_file(name)) for name in FILES]
+    texts += [with_library((FOLDER / f"{name}.gbnf").read_text(encoding="utf-8")) for name in FILES]
     texts += [compile_schema(row[0]).gbnf for row in [*TABLE, *RELAXED]]
     for text in texts:
         sampler = llama.llama_sampler_init_grammar(vocab, text.encode(), b"root")

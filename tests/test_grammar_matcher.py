@@ -85,7 +85,9 @@ def test_recursion_takes_the_fast_way() -> None:
 
 
 def test_steps_forced_rollback() -> None:
-    grammar = compile_schema({"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"]}).grammar
+    grammar = compile_schema(
+        {"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"]}, call=True
+    ).grammar
     matcher = TokenMatcher(grammar, byte_tokenizer())
     assert bytes(matcher.forced()) == b'{"n":'
     assert matcher.forced_text() == '{"n":'

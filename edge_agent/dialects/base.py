@@ -41,6 +41,19 @@ class ToolSpec:
     parameters: Mapping[str, Any]
 
 
+#: How a model says that it needs a tool it was not shown: a call of this name, alone. Shown like a tool to models
+#: that are to know of it. The name is reserved: `wrap_grammar` refuses a tool that bears it.
+NEED = ToolSpec(
+    "need_tool",
+    "Asks for a tool that is not shown here, when none of the tools fits.",
+    {
+        "type": "object",
+        "properties": {"description": {"type": "string", "description": "What the tool should do."}},
+        "required": ["description"],
+    },
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Text in cache order. The whole prompt is `head + "".join(blocks) + tail`.
@@ -65,24 +78,36 @@ class CallRules:
 
     arguments: tool name -> grammar node of its JSON arguments object; tools absent here cannot be called.
     askable: names of parameters the model may ask the person for (empty: asking is not legal).
-    max_calls: upper bound of calls in one answer.
+    max_calls: upper bound of calls in one answer; more than one are independent of each other, or a plan.
     allow_none: whether "no tool fits" is legal.
+    need_tool: whether the model may say that it needs a tool it was not shown.
+    planned: makes several calls a plan: the same as `arguments` for the second call and all later ones, where values
+        may be references to earlier results (`grammar.plan.reference`). Empty: there is no second call.
+    think: most characters that may be thought before the answer, in the family's own marks; families that were not
+        trained to think have none and do not.
     """
 
     arguments: Mapping[str, Node]
     askable: tuple[str, ...] = ()
     max_calls: int = 1
     allow_none: bool = True
+    need_tool: bool = False
+    planned: Mapping[str, Node] | None = None
+    think: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model wrote, parsed: calls, or the parameters it asks for, or nothing fits (`text` may explain)."""
+    """What the model wrote, parsed: calls, or the parameters it asks for, or the tool it needs, or nothing fits
+    (`text` may explain). References in calls are still the strings that were written. `extra["thought"]`: what was
+    thought first, if anything.
+    """
 
     calls: tuple[Call, ...] = ()
     asks: tuple[str, ...] = ()
     text: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    need: str = ""
 
 
 class Dialect(Protocol):
@@ -96,6 +121,10 @@ class Dialect(Protocol):
         """The exact prompt text, special tokens spelled out, without BOS, open for the assistant's turn."""
         ...
 
+    def thinking(self, prompt: Prompt) -> Prompt:
+        """A rendered prompt, made open for a thought where the family's usual prompt keeps the model from thinking."""
+        ...
+
     def render_tools(self, tools: Sequence[ToolSpec]) -> tuple[str, ...]:
         """One block of text per tool, as they stand inside `Prompt.blocks`."""
         ...
@@ -105,7 +134,11 @@ class Dialect(Protocol):
         ...
 
     def wrap_grammar(self, rules: CallRules) -> Node:
-        """The language of one whole answer, end-of-turn marker not included."""
+        """The language of one whole answer, end-of-turn marker not included.
+
+        Raises InputError when nothing may be said, a tool has a reserved name or one that cannot be written, or
+        `think` is out of bounds.
+        """
         ...
 
     def parse_calls(self, text: str) -> Reply:

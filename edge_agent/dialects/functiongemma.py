@@ -8,6 +8,11 @@ followed by the responses, and the answer goes on in the same turn. Keys are sor
 in the documented prompts. A result that is no JSON object is shown as `{value:…}` (so does CAMEL's
 FunctionGemma client; Google documents objects only).
 
+Grammar: the native form of arguments is `{a:<escape>x<escape>,n:2}`: bare keys, sorted, strings between tokens. The
+arguments of `CallRules` are one JSON object, compiled elsewhere, so a constrained call is `call:name{"a":"x","n":2}`:
+tokens and name are native, the inside is not. Prompts and `need_tool` are in the native form. Both are read. Calls
+follow one another without anything between them.
+
 Limits: strings know no escapes, so text that contains a control token comes back with a zero-width space in
 it.
 """

@@ -11,13 +11,12 @@ marks and the system text in front of the first user text as in the chat templat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
-from ..grammar.ir import Lit, Node, Seq
-from .base import Call, CallRules, Message, Prompt, ToolSpec
+from ..grammar.ir import Node, alt, repeat, seq
+from .base import Call, Message, Prompt, ToolSpec
 from .calls import read_fenced, spaced
-from .family import Family, joined, one_of
+from .family import Family, mark
 from .reader import Reader
 
 
@@ -35,6 +34,7 @@ class Gemma(Family):
     wrapped = False
     openers = ("{", "[", "```")
     inline = False
+    between_calls = ", "
 
     def render(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> Prompt:
         system, rest = self.split(messages)
@@ -61,17 +61,14 @@ class Gemma(Family):
         return self.turn("tool", "\n".join(blocks))
 
     def write(self, calls: Sequence[Call]) -> str:
-        written = ", ".join(super(Gemma, self).write((call,)) for call in calls)
+        written = super().write(calls)
         return f"[{written}]" if len(calls) > 1 else written
 
     def frame(self, name: str) -> tuple[str, str]:
         return f'{{"name": {self.clean_json(spaced(name))}, "parameters": ', "}"
 
-    def calls_node(self, rules: CallRules) -> Node:
-        one = super().calls_node(replace(rules, max_calls=1))
-        if rules.max_calls == 1:
-            return one
-        return one_of((one, Seq((Lit("["), joined(one, ", ", rules.max_calls), Lit("]")))))
+    def listed(self, first: Node, then: Node, more: int) -> Node:
+        return alt(first, seq(mark("["), first, repeat(then, 1, more), mark("]"))) if more else first
 
     def read(self, reader: Reader) -> list[Call]:
         return read_fenced(reader)

@@ -1,7 +1,8 @@
 """Granite 4: role tags of its own, `<tools>` in the system turn, `<tool_call>` JSON, results in a user turn.
 
 Source: chat template of ibm-granite/granite-4.0 (as kept in llama.cpp,
-`models/templates/ibm-granite-granite-4.0.jinja`). The instructing sentences are ours.
+`models/templates/ibm-granite-granite-4.0.jinja`). Its models do
+not think. The instructing sentences are ours.
 """
 
 from __future__ import annotations

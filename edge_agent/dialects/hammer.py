@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..grammar.ir import Lit, Node
+from ..grammar.ir import Node
 from .base import CallRules, Message, Prompt, ToolSpec
 from .calls import spaced
 from .chatml import CHATML_SPECIALS, JsonList
-from .family import one_of
+from .family import mark
 
 _SECTIONS = ("TASK INSTRUCTION", "AVAILABLE TOOLS", "FORMAT INSTRUCTION")
 
@@ -65,9 +65,8 @@ class Hammer(JsonList):
         }
         return self.clean_json(spaced({"name": tool.name, "description": tool.description, "parameters": shown}))
 
-    def wrap_grammar(self, rules: CallRules) -> Node:
-        node = super().wrap_grammar(rules)
-        return one_of((Lit("[]"), node)) if rules.allow_none else node
+    def declining(self, rules: CallRules) -> list[Node]:
+        return [*([mark("[]")] if rules.allow_none else []), *super().declining(rules)]
 
 
 DIALECT = Hammer()

@@ -4,7 +4,8 @@ Sources: tool template of NousResearch/Hermes-2-Pro (as kept in vLLM,
 `examples/tool_chat_template_hermes.jinja`): marks, `{"name", "content"}` inside `<tool_response>` in a turn
 of role `tool`. SmolLM3-3B shows the same tags under its own "Metadata" heading, which is not rendered here,
 and takes results in a user turn; its chat template was seen only in the copy without tools that llama.cpp
-keeps, and as rendered output. The instructing sentences are ours.
+keeps, and as rendered output. Thoughts are written as SmolLM3 does, also read without the line breaks; Hermes 3 does
+not think. The instructing sentences are ours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .chatml import CHATML_SPECIALS, ChatML, ToolTags
 class Hermes(ToolTags, ChatML):
     name = "hermes"
     specials = CHATML_SPECIALS + ToolTags.specials
+    thought = ("<think>\n", "\n</think>\n")
     between_tools = "\n"
     after_tools = (
         " </tools> For each call return a JSON object with the function's name and arguments inside "

@@ -4,10 +4,12 @@ Sources: model card of LiquidAI/LFM2 and https://docs.liquid.ai/docs/key-concept
 lists of calls, text that may follow the calls, JSON as a form that can be asked for (read, not asked for: a
 report says that not every checkpoint obeys). LFM2.5 drops the tokens around tool list and results (llama.cpp,
 `LFM2.5-8B-A1B.jinja`); the tokens of LFM2 are written for both. Whether LFM2.5 loses accuracy by that was not
-measured.
+measured. Thoughts (LFM2.5 Thinking, LFM2.5-8B-A1B) stand in `<think>` without blanks, as in that template.
 
-Grammar: a call is `name(` arguments `)`. The arguments of `CallRules` are one JSON object, so a constrained
-call reads `name({"a": 1})`; freely the model writes `name(a=1)`. Both are read.
+Grammar: the native form of a call is `name(a="x", n=2)`: keywords, values in Python's spelling (that template: strings
+in single quotes, `True`), calls in one list. The arguments of `CallRules` are one JSON object, compiled elsewhere, so
+a constrained call is `name({"a":"x","n":2})`: list, names and brackets are native, the inside is not. Prompts, and
+`need_tool(description="…")`, have keywords with JSON values. All of these are read.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from .base import Call, Message
 from .calls import python_arguments, read_any
 from .chatml import CHATML_SPECIALS, ChatML
+from .family import THINK
 from .reader import Reader
 
 
@@ -31,7 +34,7 @@ class Lfm2(ChatML):
             "<|tool_call_start|>",
             "<|tool_call_end|>",
         ),
-        *("<|tool_response_start|>", "<|tool_response_end|>"),
+        *("<|tool_response_start|>", "<|tool_response_end|>", *THINK),
     )
     between_tools = ", "
     after_tools = "]<|tool_list_end|>"
@@ -41,6 +44,7 @@ class Lfm2(ChatML):
     between_calls = ", "
     after_calls = "]<|tool_call_end|>"
     trailing = True
+    thought = THINK
 
     def preface(self, system: str) -> str:
         return (f"{system}\n" if system else "") + "List of tools: <|tool_list_start|>["

@@ -3,7 +3,8 @@
 Source: mistralai/mistral-common, tests of the v13 instruct tokenizer: order of system prompt, tools and
 turns, one `[TOOL_CALLS]` per call, results without identifiers. Also read, because earlier tokenizers write
 them: the JSON list of v3 to v7 (`[TOOL_CALLS] [{"name": …, "arguments": …, "id": …}]`) and `[CALL_ID]` of
-v11. Prompts are written for v13 only: v3 to v11 models expect call identifiers in the results, and a blank
+v11. Thoughts of the Reasoning models stand in `[THINK]` without blanks (llama.cpp, parser for Ministral 3). Prompts are
+written for v13 only: v3 to v11 models expect call identifiers in the results, and a blank
 after some marks.
 """
 
@@ -30,6 +31,7 @@ class Mistral(Family):
     )
     between_tools = ", "
     openers = ("[TOOL_CALLS]",)
+    thought = ("[THINK]", "[/THINK]")
 
     def start(self, role: str) -> str:
         return {"system": "[SYSTEM_PROMPT]", "user": "[INST]", "tool": "[TOOL_RESULTS]"}.get(role, "")

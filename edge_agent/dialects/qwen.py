@@ -1,7 +1,8 @@
-"""Qwen3 without thinking: ChatML, `<tools>` in the system turn, `<tool_call>` JSON, results in a user turn.
+"""Qwen3: ChatML, `<tools>` in the system turn, `<tool_call>` JSON, results in a user turn.
 
 Source: chat template of Qwen/Qwen3-0.6B (as kept in llama.cpp, `models/templates/Qwen-Qwen3-0.6B.jinja`):
-marks, order, JSON spacing, and the empty think block that `enable_thinking=false` puts before the answer. The
+marks, order, JSON spacing, one `<tool_call>` per call and a line break between them, the thought and the blanks around
+it, and the empty thought that `enable_thinking=false` puts before the answer (`thinking` takes it away). The
 instructing sentences are ours.
 """
 
@@ -13,6 +14,7 @@ from .chatml import CHATML_SPECIALS, ChatML, ToolTags
 class Qwen(ToolTags, ChatML):
     name = "qwen"
     specials = CHATML_SPECIALS + ToolTags.specials
+    thought = ("<think>\n", "\n</think>\n\n")
     lead_in = "<think>\n\n</think>\n\n"
     before_tool = "\n"
     after_tools = (

@@ -4,8 +4,9 @@ System turn: two sentences, then one block per tool, each a signature, its descr
 line per documented parameter. Blocks do not depend on each other, so they may be encoded once and reused in
 any selection.
 
-Answer: one line per call, `name {json}` with minified JSON; or `none`; or `ask param, param`. The first token
-decides between calling, declining and asking. Names that are `none` or `ask`, or have characters other than
+Answer: one line per call, `name {json}` with minified JSON; or `none`; or `ask param, param`; or, a call by itself,
+`need_tool {"description":"…"}`. The first token decides between calling, declining and asking. No thoughts: 135M
+parameters were not taught any. Names that are `none` or `ask`, or have characters other than
 letters, digits, `_`, `.` and `-`, stand in JSON quotes wherever they appear, so every name comes back
 unchanged.
 
@@ -16,11 +17,11 @@ from __future__ import annotations
 
 import re
 
-from ..grammar.ir import Lit, Node, Seq
+from ..grammar.ir import Node, repeat, seq
 from .base import Call, CallRules, Message, Reply, ToolSpec
 from .calls import minified
 from .chatml import CHATML_SPECIALS, ChatML
-from .family import joined, one_of
+from .family import mark, one_of
 from .reader import BLANKS, Reader
 from .signature import documented, parameters, word
 
@@ -62,14 +63,12 @@ class SmolLM2(ChatML):
     def arguments(self, call: Call) -> str:
         return self.clean_json(minified(dict(call.arguments)))
 
-    def wrap_grammar(self, rules: CallRules) -> Node:
-        options = [self.calls_node(rules)] if rules.arguments and rules.max_calls > 0 else []
+    def declining(self, rules: CallRules) -> list[Node]:
+        options: list[Node] = []
         if rules.askable:
-            names = one_of([Lit(self.clean_json(word(name))) for name in rules.askable])
-            options.append(Seq((Lit("ask "), joined(names, ", ", len(rules.askable)))))
-        if rules.allow_none:
-            options.append(Lit("none"))
-        return one_of(options)
+            name = one_of([mark(self.clean_json(word(name))) for name in rules.askable])
+            options.append(seq(mark("ask "), name, repeat(seq(mark(", "), name), 0, len(rules.askable) - 1)))
+        return [*options, mark("none")] if rules.allow_none else options
 
     def parse_calls(self, text: str) -> Reply:
         reader = self.reader(text)
@@ -79,7 +78,8 @@ class SmolLM2(ChatML):
         if re.match(r"ask[ \t]", reader.text[reader.pos :]):
             reader.pos += len("ask")
             return Reply(asks=self._read_asks(reader))
-        return Reply(calls=tuple(self.read(reader)))
+        at = reader.pos
+        return self.reply(self.read(reader), reader, at, Reply())
 
     def read(self, reader: Reader) -> list[Call]:
         calls: list[Call] = []

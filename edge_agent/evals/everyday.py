@@ -65,7 +65,7 @@ def run(
     cases = [case for case in load_cases() if not kinds or case.kind in kinds]
     if limit is not None:
         cases = [case for kind in KINDS for case in [c for c in cases if c.kind == kind][:limit]]
-    done = _finished(out)
+    done = finished(out)
     rows = []
     for number, case in enumerate(cases):
         row = done.get(case.id) or _case(own, case)
@@ -179,7 +179,7 @@ def _line(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _finished(out: Path | None) -> dict[str, dict[str, Any]]:
+def finished(out: Path | None) -> dict[str, dict[str, Any]]:
     if out is None or not out.exists():
         return {}
     whole = [line for line in out.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]

@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .compiled import Compiled, Relaxation
     from .gbnf import parse_gbnf, pretty, to_gbnf
     from .ir import Grammar, Lit, Node, Ref, alt, assemble, optional, repeat, seq
     from .library import grammar_file
     from .lint import check
     from .matcher import TextMatcher, TokenMatcher, accepts
-    from .schema import Compiled, Relaxation, compile_schema
+    from .schema import compile_schema
     from .span import choices, word_spans
 
 _HOMES = {
@@ -24,7 +25,8 @@ _HOMES = {
     "library": ("grammar_file",),
     "lint": ("check",),
     "matcher": ("TextMatcher", "TokenMatcher", "accepts"),
-    "schema": ("Compiled", "Relaxation", "compile_schema"),
+    "compiled": ("Compiled", "Relaxation"),
+    "schema": ("compile_schema",),
     "span": ("choices", "word_spans"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

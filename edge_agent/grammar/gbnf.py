@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GrammarError
-from .ir import Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, repeat, seq
+from .ir import Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, repeat, rewrite, seq
 from .lint import MAX_DEPTH, Places, check
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def to_gbnf(grammar: Grammar) -> str:
     Raises GrammarError when `lint.check` refuses it, so whatever this returns is safe to give to llama.cpp.
     """
     check(grammar)
+    grammar = plain(grammar)
     if grammar.root != "root" and "root" in grammar.rules:
         raise GrammarError("a rule named 'root' that is not the start rule cannot be written as GBNF")
     lines = [] if grammar.root == "root" else [f"root ::= {grammar.root}"]
@@ -92,6 +93,16 @@ def to_gbnf(grammar: Grammar) -> str:
             lines.append(f"# {' '.join(note.split())}")
         lines.append(f"{name} ::= {_written(grammar.rules[name])}")
     return "\n".join(lines) + "\n"
+
+
+def plain(grammar: Grammar) -> Grammar:
+    """`grammar` without the nodes that GBNF has no notation for; where that makes a rule wider, its note says so."""
+    from .regular import expand
+
+    expanded, wider = expand(grammar)
+    rules = {name: rewrite(node, lambda leaf: leaf, tokens=False) for name, node in expanded.rules.items()}
+    notes = {**expanded.notes, **{name: f"{grammar.notes.get(name, name)}, wider than it says" for name in wider}}
+    return Grammar(rules, expanded.root, notes)
 
 
 def pretty(text: str) -> str:
@@ -219,7 +230,9 @@ def _written(node: Node, tight: bool = False) -> str:
         case Repeat(item, low, high):
             inner = _written(item, True)
             return _grouped(inner, isinstance(item, Seq | Repeat)) + _suffix(low, high)
-    return _grouped(" | ".join(map(_written, node.options)), tight)
+        case Alt(options):
+            return _grouped(" | ".join(map(_written, options)), tight)
+    raise AssertionError(f"no notation for {type(node).__name__}")
 
 
 def _grouped(text: str, needed: bool) -> str:

@@ -6,10 +6,10 @@ only grows and the answer only errs towards "unsafe".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .ir import Alt, Chars, Lit, Node, Ref, Repeat, Seq, children
+from .ir import Alt, And, Chars, Lit, Minus, Node, Ref, Repeat, Seq, Token, children
 from .lint import fixed_point, nullable
 from .strings import Ranges, complement, normal
 
@@ -21,13 +21,16 @@ class TooLarge(Exception):
     """The check would take too long; taken as "unsafe"."""
 
 
-def is_safe(rules: dict[str, Node], terminals: Mapping[str, Node], shared: Mapping[str, Node]) -> bool:
+def is_safe(
+    rules: dict[str, Node], terminals: Mapping[str, Node], shared: Mapping[str, Node], promised: Collection[str]
+) -> bool:
     """Whether greedy terminals are exact.
 
     Args:
         rules: The recursive rules, made of references to each other and to `terminals`.
         terminals: What the rules split a text into, never empty; they may refer to `shared`, without recursion.
         shared: The rules inside terminals.
+        promised: The terminals that need not be compared with one another.
     """
     try:
         automata = {name: _Automaton.of(node, shared) for name, node in terminals.items()}
@@ -36,7 +39,7 @@ def is_safe(rules: dict[str, Node], terminals: Mapping[str, Node], shared: Mappi
         for name, automaton in automata.items():
             after = normal(pair for ranges in following[name] for pair in ranges)
             for other_name, other in automata.items():
-                if name in strings and other_name in strings:
+                if (name in strings and other_name in strings) or (name in promised and other_name in promised):
                     continue
                 if _overlap(other.alphabet, after) and any(
                     _overlap(more, after) for more in automaton.extensions(other)
@@ -77,6 +80,8 @@ class _Automaton:
         match node:
             case Ref(name):
                 return self._add(shared[name], shared)
+            case Token(item) | Minus(item) | And(item):  # widened to the first of the two
+                return self._add(item, shared)
             case Lit(text):
                 return self._chain(self._position(((ord(char), ord(char)),)) for char in text)
             case Chars(ranges, negated):

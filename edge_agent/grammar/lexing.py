@@ -3,11 +3,11 @@
 llguidance splits a text greedily: a terminal takes every character it can and never gives one back, so the rule
 `("a" | "ab") "bc"` refuses `abc`. Three ways to write a grammar, the first that is exact is taken:
 
-1. Without recursion, the whole grammar is one terminal: always exact, since a terminal by itself is matched by
-   derivatives. Cheapest to write.
-2. With recursion, terminals are the tokens of JSON (structural characters, strings, numbers), rules the rest.
-   Exact when no terminal can go on with a character that may also follow it; `greedy.is_safe` checks that,
+1. Terminals are the tokens of JSON (structural characters, strings, numbers), rules the rest: small terminals, whose
+   automata are shared by all that uses them. A `Token` promises to be safe; `greedy.is_safe` checks all others,
    erring towards "no".
+2. Without recursion, the whole grammar is one terminal: always exact, since a terminal by itself is matched by
+   derivatives; its automaton grows with all that it holds.
 3. Else every terminal is one character: exact for any grammar, and some 20 times slower.
 """
 
@@ -18,8 +18,29 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .greedy import is_safe
-from .ir import Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, reachable, repeat, seq, walk
+from .ir import (
+    EMPTY,
+    Alt,
+    And,
+    Chars,
+    Grammar,
+    Lit,
+    Minus,
+    Node,
+    Ref,
+    Repeat,
+    Seq,
+    Token,
+    alt,
+    facts,
+    minus,
+    reachable,
+    repeat,
+    seq,
+    walk,
+)
 from .lint import fixed_point, nullable
+from .regular import expand
 from .strings import complement
 
 _COUNTS = {(0, 1): "?", (0, None): "*", (1, None): "+"}
@@ -32,17 +53,63 @@ def to_lark(grammar: Grammar) -> str:
     check of the first way, which is bounded. The grammar is taken to have passed `lint.check`.
     """
     rules = reachable(grammar.rules, grammar.root)
-    names = {name: _names(node) for name, node in rules.items()}
-    regular = _closed(names, set(names))
-    if grammar.root in regular:
-        return _text({}, rules, grammar.root)
-    split = _Split(rules, names, regular)
-    outer = split.outer(grammar.root)
-    inner = reachable(rules | split.terminals | {"": Seq(tuple(map(Ref, split.terminals)))}, "")
-    del inner[""]
-    if inner.keys() <= regular | split.terminals.keys() and is_safe(outer, split.terminals, rules):
+    if (tokens := _tokens(rules, grammar.root)) is not None:
+        return _text(*tokens, grammar.root)
+    loose = _Split(rules)
+    outer = loose.outer(grammar.root)
+    inner = _inner(rules, loose.terminals)
+    split = inner.keys() <= loose.regular | loose.terminals.keys()
+    if split and is_safe(outer, loose.terminals, rules, loose.promised):
         return _text(outer, inner, grammar.root)
-    return _text({name: _single(node) for name, node in rules.items()}, {}, grammar.root)
+    if grammar.root in loose.regular:
+        return _text({}, rules, grammar.root)
+    plain = expand(grammar)[0].rules
+    return _text({name: _single(node) for name, node in plain.items()}, {}, grammar.root)
+
+
+def _inner(rules: dict[str, Node], terminals: dict[str, Node]) -> dict[str, Node]:
+    """The terminals and the rules they need."""
+    found = reachable(rules | terminals | {"": Seq(tuple(map(Ref, terminals)))}, "")
+    del found[""]
+    return found
+
+
+def _tokens(rules: dict[str, Node], root: str) -> tuple[dict[str, Node], dict[str, Node]] | None:
+    """Rules and terminals where all there is are structural characters and tokens, which need no check; None where
+    something else is among them."""
+    known: dict[Node, str] = {}
+
+    def rule(node: Node) -> Node:
+        match node:
+            case Token(item):
+                return Ref(known.setdefault(item, f" {len(known)}"))
+            case Lit(text) if _STRUCTURE.issuperset(text):
+                return seq(*(Ref(known.setdefault(Lit(char), f" {len(known)}")) for char in text))
+            case Seq(items):
+                return seq(*map(rule, items))
+            case Alt(options):
+                return alt(*map(rule, options))
+            case Repeat(item, low, high):
+                return repeat(rule(item), low, high)
+            case Ref(name):
+                stack.append(name)
+                return node
+        raise _Loose
+
+    outer: dict[str, Node] = {}
+    stack = [root]
+    try:
+        while stack:
+            name = stack.pop()
+            if name not in outer:
+                outer[name] = rule(rules[name])
+    except _Loose:
+        return None
+    return outer, _inner(rules, {name: node for node, name in known.items()})
+
+
+class _Loose(Exception):
+    """Something that is neither structure nor a token."""
 
 
 def _closed(names: dict[str, set[str]], among: set[str]) -> set[str]:
@@ -56,18 +123,22 @@ def _closed(names: dict[str, set[str]], among: set[str]) -> set[str]:
 
 
 def _names(node: Node) -> set[str]:
-    return {part.name for part in walk(node) if isinstance(part, Ref)}
+    return {*facts(node).refs}
 
 
 class _Split:
     """Rules in terms of terminals: the tokens of JSON, or whatever lies between structural characters."""
 
-    def __init__(self, rules: dict[str, Node], names: dict[str, set[str]], regular: set[str]) -> None:
-        self.rules, self.regular = rules, regular
+    def __init__(self, rules: dict[str, Node]) -> None:
+        self.rules = rules
+        names = {name: _names(node) for name, node in rules.items()}
+        self.regular = _closed(names, set(names))
         self.empty = fixed_point(rules, nullable)
-        #: Rules that may be inside a terminal outside of quotes: no structure in them.
+        #: Rules that may be inside a terminal outside of quotes: no structure in them, no token.
         self.whole = _closed(names, {name for name, node in rules.items() if not _structured(node)})
         self.terminals: dict[str, Node] = {}
+        #: Terminals that are tokens.
+        self.promised: set[str] = set()
         self._known: dict[Node, Ref] = {}
 
     def outer(self, root: str) -> dict[str, Node]:
@@ -83,6 +154,11 @@ class _Split:
 
     def rule(self, node: Node) -> Node:
         """`node` as a choice and sequence of terminals and rules."""
+        if isinstance(node, Token):
+            return self._terminal(node.item, promised=True)
+        if isinstance(node, And | Minus):
+            part = self._terminal(minus(node, EMPTY))
+            return alt(EMPTY, part) if nullable(node, self.empty) else part
         if self._solid(node) and not nullable(node, self.empty):
             return self._terminal(node)
         match node:
@@ -123,17 +199,21 @@ class _Split:
     def _solid(self, node: Node) -> bool:
         return _names(node) <= self.whole and not _structured(node)
 
-    def _terminal(self, node: Node) -> Ref:
+    def _terminal(self, node: Node, *, promised: bool = False) -> Ref:
         if node not in self._known:
             self._known[node] = Ref(f" {len(self._known)}")
             self.terminals[self._known[node].name] = node
+        if promised:
+            self.promised.add(self._known[node].name)
         return self._known[node]
 
 
 def _structured(node: Node) -> bool:
-    """Whether there is structure of JSON in `node`, outside of its strings."""
+    """Whether there is structure of JSON in `node`, outside of its strings, or a token."""
     quoted = False
     for part in walk(node):
+        if isinstance(part, Token):
+            return True
         if isinstance(part, Lit):
             for piece in _PIECES.findall(part.text):
                 quoted ^= piece == '"'
@@ -153,6 +233,8 @@ def _single(node: Node) -> Node:
             return Alt(tuple(map(_single, options)))
         case Repeat(item, low, high):
             return Repeat(_single(item), low, high)
+        case Token(item):
+            return _single(item)
     return node
 
 
@@ -169,13 +251,27 @@ def _written(node: Node, names: dict[str, str]) -> str:
             return json.dumps(text).replace("\x7f", "\\u007f")  # the one control that JSON leaves as it is
         case Chars(ranges, negated):
             sign = "^" if negated and ranges else ""
-            inner = "".join(f"\\u{{{low:x}}}-\\u{{{high:x}}}" for low, high in (ranges or complement(())))
-            return f"/[{sign}{inner}]/"
+            return f"/[{sign}{''.join(_range(*pair) for pair in ranges or complement(()))}]/"
         case Ref(name):
             return names[name]
         case Seq(items):
             return " ".join(_written(item, names) for item in items)
         case Alt(options):
             return "(" + " | ".join(_written(option, names) for option in options) + ")"
-    count = f"{{{node.low},{'' if node.high is None else node.high}}}"
-    return f"({_written(node.item, names)}){_COUNTS.get((node.low, node.high), count)}"
+        case Repeat(item, low, high):
+            return f"({_written(item, names)}){_count(low, high)}"
+        case Token(item):
+            return _written(item, names)
+        case And(first, second):
+            return f"({_written(first, names)} & {_written(second, names)})"
+        case Minus(first, second):
+            return f"({_written(first, names)} & ~({_written(second, names)}))"
+    raise AssertionError(node)
+
+
+def _count(low: int, high: int | None) -> str:
+    return _COUNTS.get((low, high), f"{{{low},{'' if high is None else high}}}")
+
+
+def _range(low: int, high: int) -> str:
+    return f"\\u{{{low:x}}}" if low == high else f"\\u{{{low:x}}}-\\u{{{high:x}}}"

@@ -12,12 +12,27 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 from ..errors import GrammarError
-from .ir import EMPTY, Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, children, reachable, walk
+from .ir import (
+    MAX_COUNT,
+    NOTHING,
+    Alt,
+    And,
+    Chars,
+    Grammar,
+    Lit,
+    Minus,
+    Node,
+    Ref,
+    Repeat,
+    Seq,
+    Token,
+    children,
+    facts,
+    reachable,
+)
 
 #: Most nodes between a rule and its innermost part.
 MAX_DEPTH = 64
-#: Largest count in `{m,n}`; llama.cpp writes each copy out.
-MAX_COUNT = 1000
 #: Most copies that the repetitions of one rule may come to together, nested counts multiplied.
 MAX_EXPANSION = 2000
 MAX_RULES = 20_000
@@ -61,29 +76,26 @@ def check(grammar: Grammar, places: Places | None = None) -> tuple[Finding, ...]
         raise GrammarError(f"grammar has no rule named {grammar.root!r} to start from", line=1, column=1)
     if len(rules) > MAX_RULES:
         raise GrammarError(f"grammar has {len(rules)} rules, more than {MAX_RULES}")
-    endless_repeats: list[tuple[str, Repeat]] = []
     for name, node in rules.items():
-        if (depth := _depth(node)) > MAX_DEPTH:
-            raise fail(name, f"is nested {depth} deep, more than {MAX_DEPTH}")
-        repeats = False
-        for part in walk(node):
-            if isinstance(part, Ref):
-                if part.name not in rules:
-                    raise fail(name, f"uses {part.name!r}, which is not defined", at.refs.get((name, part.name)))
-            elif problem := _problem(part):
-                raise fail(name, problem)
-            elif isinstance(part, Repeat):
-                repeats = True
-                if part.high is None:
-                    endless_repeats.append((name, part))
-        if repeats and (copies := expansion(node)) > MAX_EXPANSION:
-            raise fail(name, f"repeats its parts {copies} times when written out, more than {MAX_EXPANSION}")
+        try:
+            known = facts(node)
+        except RecursionError:
+            raise fail(name, f"is nested more than {MAX_DEPTH} deep") from None
+        if known.depth > MAX_DEPTH:
+            raise fail(name, f"is nested {known.depth} deep, more than {MAX_DEPTH}")
+        for ref in known.refs:
+            if ref not in rules:
+                raise fail(name, f"uses {ref!r}, which is not defined", at.refs.get((name, ref)))
+        if known.flawed:
+            raise fail(name, _problem(known.flawed))
+        if known.copies > MAX_EXPANSION:
+            raise fail(name, f"repeats its parts {known.copies} times when written out, more than {MAX_EXPANSION}")
     endless = rules.keys() - ending(rules)
     if endless:
         raise fail(next(name for name in rules if name in endless), "can never come to an end")
     empty = fixed_point(rules, nullable)
-    for name, part in endless_repeats:
-        if nullable(part.item, empty):
+    for name, node in rules.items():
+        if any(nullable(item, empty) for item in facts(node).loops):
             raise fail(name, "repeats something that may be empty without end")
     if cycle := _left_cycle(rules, empty):
         raise fail(cycle[0], "is left-recursive: " + " -> ".join(cycle))
@@ -99,36 +111,20 @@ def ending(rules: dict[str, Node]) -> set[str]:
 
 
 def _problem(part: Node) -> str:
-    if isinstance(part, Chars):
-        if any(low > high for low, high in part.ranges):
-            return "has a character range whose end comes before its start"
-        if not part.ranges and not part.negated:
+    match part:
+        case Chars(ranges):
+            if any(low > high for low, high in ranges):
+                return "has a character range whose end comes before its start"
             return "has an empty set of characters"
-    if isinstance(part, Repeat):
-        if part.high is not None and part.low > part.high:
-            return f"has an empty count {{{part.low},{part.high}}}"
-        if max(part.low, part.high or 0) > MAX_COUNT:
-            return f"repeats {max(part.low, part.high or 0)} times, more than {MAX_COUNT}"
-    if part == Alt(()):
-        return "has a choice between nothing"
-    return ""
-
-
-def _depth(node: Node) -> int:
-    level, depth = [node], 0
-    while level := [child for parent in level for child in children(parent)]:
-        depth += 1
-    return depth + 1
+        case Repeat(_, low, high):
+            if max(low, high or 0) > MAX_COUNT:
+                return f"repeats {max(low, high or 0)} times, more than {MAX_COUNT}"
+            return f"has an empty count {{{low},{high}}}"
+    return "has a choice between nothing"
 
 
 def expansion(node: Node) -> int:
-    """How many copies the counts in `node` come to when written out, nested ones multiplied."""
-    match node:
-        case Repeat(item, low, high):
-            return max(high if high is not None else low, 1) * max(expansion(item), 1)
-        case Seq() | Alt():
-            return sum(expansion(child) for child in children(node))
-    return 0
+    return facts(node).copies
 
 
 def fixed_point(rules: dict[str, Node], test: Callable[[Node, set[str]], bool]) -> set[str]:
@@ -142,32 +138,42 @@ def fixed_point(rules: dict[str, Node], test: Callable[[Node, set[str]], bool]) 
 
 
 def _ends(node: Node, known: set[str]) -> bool:
+    if isinstance(node, Ref):
+        return node.name in known
+    if isinstance(node, Lit | Chars) or not facts(node).refs:
+        return node != NOTHING
     match node:
-        case Ref(name):
-            return name in known
         case Seq(items):
             return all(_ends(item, known) for item in items)
         case Alt(options):
             return any(_ends(option, known) for option in options)
         case Repeat(item, low):
             return low == 0 or _ends(item, known)
-    return True
+        case Token(item) | Minus(item):
+            return _ends(item, known)
+        case And(first, second):
+            return _ends(first, known) and _ends(second, known)
 
 
 def nullable(node: Node, known: set[str]) -> bool:
     """Whether `node` matches the empty text, given the rules `known` to."""
+    if isinstance(node, Ref):
+        return node.name in known
+    if isinstance(node, Lit | Chars) or not facts(node).refs:
+        return facts(node).empty
     match node:
-        case Lit():
-            return node == EMPTY
-        case Ref(name):
-            return name in known
         case Seq(items):
             return all(nullable(item, known) for item in items)
         case Alt(options):
             return any(nullable(option, known) for option in options)
         case Repeat(item, low):
             return low == 0 or nullable(item, known)
-    return False
+        case Token(item):
+            return nullable(item, known)
+        case And(first, second):
+            return nullable(first, known) and nullable(second, known)
+        case Minus(first, second):
+            return nullable(first, known) and not nullable(second, known)
 
 
 def _leftmost(node: Node, empty: set[str]) -> dict[str, None]:
@@ -182,9 +188,8 @@ def _leftmost(node: Node, empty: set[str]) -> dict[str, None]:
                 if not nullable(item, empty):
                     break
             return found
-        case Alt() | Repeat():
+        case _:
             return {name: None for child in children(node) for name in _leftmost(child, empty)}
-    return {}
 
 
 def _left_cycle(rules: Mapping[str, Node], empty: set[str]) -> list[str]:

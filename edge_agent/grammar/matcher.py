@@ -28,10 +28,12 @@ class TokenMatcher:
     """
 
     def __init__(self, grammar: Grammar, tokenizer: Any) -> None:
-        from llguidance import LLMatcher
+        from llguidance import LLMatcher, LLParserLimits
 
         check(grammar)
-        self._set(LLMatcher(tokenizer, LLMatcher.grammar_from_lark(to_lark(grammar)), log_level=0), tokenizer)
+        limits = LLParserLimits(initial_lexer_fuel=5_000_000, step_lexer_fuel=1_000_000, step_max_items=200_000)
+        text = LLMatcher.grammar_from_lark(to_lark(grammar))
+        self._set(LLMatcher(tokenizer, text, log_level=0, limits=limits), tokenizer)
         self._raise()
 
     def _set(self, matcher: Any, tokenizer: Any) -> None:

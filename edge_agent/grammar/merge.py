@@ -1,15 +1,15 @@
 """Several JSON Schemas that all apply, as one: what `allOf` and `$ref` with siblings come down to.
 
-Where two keywords cannot be joined (two patterns, two formats), one is kept and the other noted as relaxed.
+Keywords that cannot be joined into one (two patterns) are kept side by side as a tuple; where even that does not
+help, one is kept and the other noted as relaxed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
-from ..errors import SchemaError
+from .pattern import may_match
 
 Schema = dict[str, Any]
 #: Told of every keyword that was dropped, and why.
@@ -20,59 +20,39 @@ ABOUT: dict[str, str] = {
     keyword: kind
     for kind, keywords in {
         "object": "properties required additionalProperties patternProperties minProperties maxProperties "
-        "propertyNames dependentRequired",
-        "array": "items prefixItems minItems maxItems uniqueItems contains additionalItems",
+        "propertyNames unevaluatedProperties",
+        "array": "items prefixItems minItems maxItems uniqueItems contains additionalItems unevaluatedItems",
         "string": "pattern minLength maxLength format x-edge-copy",
         "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
     }.items()
     for keyword in keywords.split()
 }
-#: Keywords that are not in the grammar: checked after decoding.
-UNHELD = (
-    "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "propertyNames",
-    "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef",
+#: Keywords that combine schemas.
+LOGIC = (
+    "$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "if", "then", "else",
+    "dependentRequired", "dependentSchemas", "dependencies",
 )  # fmt: skip
+#: Keywords that mean nothing by themselves.
+NOTES = frozenset(("then", "else", "minContains", "maxContains"))
 #: Keywords that say which values are valid; all others are notes.
-ASSERTIONS = {*ABOUT, *UNHELD, "type", "enum", "const", "$ref", "allOf", "anyOf", "oneOf", "nullable", "minContains"}
+ASSERTIONS = {*ABOUT, *LOGIC, *NOTES, "type", "enum", "const", "nullable"}
 MAX_ALTERNATIVES = 64
 
-_LARGER = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
-_SMALLER = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
+_LARGER = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"}
+_SMALLER = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains"}
+_ITEMS = ("prefixItems", "items", "additionalItems")
 
 
-def resolve(document: Any, ref: str, path: str) -> Any:
-    """What `ref` points to inside `document`; None when it points elsewhere. Never fetches anything.
-
-    Raises SchemaError naming `path` when it points into the document but at nothing.
-    """
-    base, _, pointer = ref.partition("#")
-    if base and not (isinstance(document, dict) and document.get("$id") == base):
-        return None
-    if pointer and not pointer.startswith("/"):
-        for found in _subschemas(document):
-            if pointer in (found.get("$anchor"), found.get("$dynamicAnchor")):
-                return found
-        raise SchemaError(f"{path}: $ref {ref!r} names an anchor that does not exist")
-    target = document
-    for step in pointer.split("/")[1:]:
-        key = unquote(step).replace("~1", "/").replace("~0", "~")
-        try:
-            target = target[int(key)] if isinstance(target, list) else target[key]
-        except (KeyError, IndexError, ValueError, TypeError):
-            raise SchemaError(f"{path}: $ref {ref!r} points at nothing") from None
-    return target
-
-
-def _subschemas(document: Any) -> list[Schema]:
-    found, stack = [], [document]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            found.append(item)
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-    return found
+def frozen(value: Any) -> Hashable:
+    """`value` as something hashable that is equal exactly where JSON is: `1` is `1.0` and is not `true`."""
+    match value:
+        case bool() | None | str():
+            return type(value).__name__, value
+        case dict():
+            return "object", frozenset((key, frozen(sub)) for key, sub in value.items())
+        case list() | tuple():
+            return "array", tuple(map(frozen, value))
+    return "number", value
 
 
 def merge(first: Any, second: Any, note: Note) -> Any:
@@ -83,25 +63,55 @@ def merge(first: Any, second: Any, note: Note) -> Any:
         return second
     if second is True or not second:
         return first
-    first, second = _sealed(first, second), _sealed(second, first)
+    first, second = _sealed(first, second, note), _sealed(second, first, note)
     merged: Schema = dict(first)
+    if any(key in first for key in _ITEMS) and any(key in second for key in _ITEMS):
+        merged |= _items(first, second)
+        second = {key: value for key, value in second.items() if key not in _ITEMS}
     for keyword, value in second.items():
         if keyword not in merged or keyword not in ASSERTIONS:
             merged.setdefault(keyword, value)
-        elif merged[keyword] != value:
+        elif merged[keyword] is not value and frozen_or_self(merged[keyword]) != frozen_or_self(value):
             merged[keyword] = _joined(keyword, merged[keyword], value, note)
     return merged
 
 
-def _sealed(schema: Schema, other: Schema) -> Schema:
+def frozen_or_self(value: Any) -> Any:
+    return frozen(value) if isinstance(value, dict | list | tuple) else value
+
+
+def _sealed(schema: Schema, other: Schema, note: Note) -> Schema:
     """`schema` with its `additionalProperties` applied to the properties that only `other` names."""
     extra = schema.get("additionalProperties", True)
-    names, own = other.get("properties", {}), schema.get("properties", {})
-    if extra is True or schema.get("patternProperties"):
+    if extra is True or extra == {}:
         return schema
-    if not isinstance(names, Mapping) or not isinstance(own, Mapping):
+    names, own, patterns = (
+        other.get("properties", {}), schema.get("properties", {}), schema.get("patternProperties", {})
+    )  # fmt: skip
+    if not all(isinstance(each, Mapping) for each in (names, own, patterns)):
         return schema  # an error, named when it is compiled
-    return {**schema, "properties": {**own, **{name: extra for name in names if name not in own}}}
+    if other.get("patternProperties", {}).keys() - patterns.keys():
+        note("additionalProperties", "names that only another schema's pattern allows are not ruled out")
+    unknown = [name for name in names if name not in own and not any(may_match(pattern, name) for pattern in patterns)]
+    return {**schema, "properties": {**own, **dict.fromkeys(unknown, extra)}} if unknown else schema
+
+
+def _items(first: Schema, second: Schema) -> Schema:
+    """`prefixItems` and `items` (or draft-07's `items` and `additionalItems`) of both."""
+    lists = [_places(first), _places(second)]
+    width = max(len(places) for places, _ in lists)
+    rests = [rest for _, rest in lists]
+    joined = [both(*(places[i] if i < len(places) else rest for places, rest in lists)) for i in range(width)]
+    rest = both(*rests)
+    return ({"prefixItems": joined} if joined else {}) | ({"items": rest} if rest is not True else {})
+
+
+def _places(schema: Schema) -> tuple[list[Any], Any]:
+    items = schema.get("items", True)
+    if isinstance(items, list):
+        return items, schema.get("additionalItems", True)
+    places = schema.get("prefixItems", [])
+    return (places if isinstance(places, list) else []), items
 
 
 def _joined(keyword: str, a: Any, b: Any, note: Note) -> Any:
@@ -116,18 +126,23 @@ def _join(keyword: str, a: Any, b: Any, note: Note) -> Any:
     if keyword in _LARGER | _SMALLER and not isinstance(a, bool) and not isinstance(b, bool):
         return max(a, b) if keyword in _LARGER else min(a, b)
     match keyword:
-        case "properties" | "patternProperties" | "dependentRequired":
+        case "properties" | "patternProperties":
             return {**a, **b, **{name: both(a[name], b[name]) for name in a if name in b}}
         case "required":
             return [*a, *(name for name in b if name not in a)]
         case "type":
             return _types(a, b)
         case "enum":
-            return [value for value in a if value in b]
+            allowed = {frozen(value) for value in b}
+            return [value for value in a if frozen(value) in allowed]
         case "const":
-            return a if a == b else _IMPOSSIBLE
-        case "additionalProperties" | "items" if not isinstance(a, list) and not isinstance(b, list):
+            return _IMPOSSIBLE
+        case "additionalProperties" | "propertyNames" | "unevaluatedProperties" | "unevaluatedItems":
             return both(a, b)
+        case "pattern" | "format" | "multipleOf":
+            return (*(a if isinstance(a, tuple) else (a,)), *(b if isinstance(b, tuple) else (b,)))
+        case "not":
+            return {"anyOf": [a, b]}
         case "anyOf" | "oneOf" if len(a) * len(b) <= MAX_ALTERNATIVES:
             return [both(x, y) for x in a for y in b]
         case "nullable":
@@ -147,7 +162,7 @@ _IMPOSSIBLE = _Impossible()
 
 def both(a: Any, b: Any) -> Any:
     """A schema for values valid under `a` and `b`, joined only when it is needed."""
-    return a if a == b else {"allOf": [a, b]}
+    return b if a is True else a if b is True or a is b or frozen(a) == frozen(b) else {"allOf": [a, b]}
 
 
 def _types(a: Any, b: Any) -> list[str]:

@@ -1,22 +1,45 @@
 """Regular expressions of JSON Schema (ECMA-262, unanchored) as grammar nodes.
 
 The common subset, exactly: alternation, groups, sets, `\\d \\w \\s` and their opposites, escapes, counted and lazy
-quantifiers (laziness does not change which texts match), anchors at the edges. Look-around, back references, word
-boundaries, flags and Unicode properties are not regular or not worth it: `Unsupported` says which.
+quantifiers (laziness does not change which texts match), anchors at the edges, look-ahead outside of groups, general
+categories (`\\p{Lu}`). Look-behind, back references, word boundaries and flags are not regular or not worth it:
+`Unsupported` says which.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import cache
 
-from .ir import EMPTY, NOTHING, Alt, Chars, Lit, Node, Ref, Repeat, Seq, alt, repeat, seq, walk
-from .lint import MAX_COUNT, MAX_DEPTH, MAX_EXPANSION, expansion
+from .ir import (
+    EMPTY,
+    MAX_COUNT,
+    NOTHING,
+    Alt,
+    And,
+    Chars,
+    Lit,
+    Minus,
+    Node,
+    Ref,
+    Repeat,
+    Seq,
+    Token,
+    alt,
+    both,
+    facts,
+    minus,
+    repeat,
+    seq,
+)
+from .lint import MAX_DEPTH, MAX_EXPANSION
 from .strings import Ranges, complement, normal
 
 ANY = repeat(Chars((), negated=True))
 MAX_PATTERN = 2000
 
-_START, _END = Ref("^"), Ref("$")
+_START, _END, _HERE = Ref("^"), Ref("$"), Ref("?")
 _QUANTIFIER = re.compile(r"(?:([?*+])|\{(\d+)(,?)(\d*)\})\??")
 _DIGITS: Ranges = ((0x30, 0x39),)
 _WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
@@ -28,6 +51,13 @@ _CLASSES: dict[str, Ranges] = {
 }  # fmt: skip
 _DOT = complement((ord(c), ord(c)) for c in "\n\r\u2028\u2029")
 _CONTROL = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "0": 0}
+
+
+#: Long names of Unicode's general categories that people write.
+_CATEGORIES = {
+    "Letter": "L", "Uppercase_Letter": "Lu", "Lowercase_Letter": "Ll", "Mark": "M", "Number": "N", "digit": "Nd",
+    "Decimal_Number": "Nd", "Punctuation": "P", "Symbol": "S", "Separator": "Z", "Space_Separator": "Zs", "Other": "C",
+}  # fmt: skip
 
 
 class Unsupported(Exception):
@@ -46,11 +76,30 @@ def translate(pattern: str, *, anchored: bool = False) -> Node:
     if reader.at < len(pattern):
         raise Unsupported("unbalanced )")
     node = _open(node, not anchored, not anchored)
-    if any(isinstance(part, Ref) for part in walk(node)):
+    if facts(node).refs:
         raise Unsupported("anchor in the middle")
-    if expansion(node) > MAX_EXPANSION:
+    if facts(node).copies > MAX_EXPANSION:
         raise Unsupported("nested counts that multiply too far")
     return node
+
+
+@cache
+def category(name: str) -> Ranges:
+    """Every character of a Unicode general category (`L`, `Letter`, `Lu`); none when there is no such. About 0.2 s,
+    once per process."""
+    short = _CATEGORIES.get(name, name)
+    codes = (code for code in range(0x110000) if unicodedata.category(chr(code)).startswith(short))
+    found: list[list[int]] = []
+    for code in codes:
+        if found and found[-1][1] == code - 1:
+            found[-1][1] = code
+        else:
+            found.append([code, code])
+    return normal((low, high) for low, high in found)
+
+
+def _is_look(node: Node) -> bool:
+    return isinstance(node, And | Minus) and node.first == _HERE
 
 
 def may_match(pattern: str, text: str) -> bool:
@@ -66,6 +115,15 @@ def _open(node: Node, left: bool, right: bool) -> Node:
     if isinstance(node, Alt):
         return alt(*(_open(option, left, right) for option in node.options))
     items = node.items if isinstance(node, Seq) else (node,)
+    ahead = max((i for i, item in enumerate(items) if _is_look(item)), default=None)
+    if ahead is not None:
+        rest = _open(seq(*items[ahead + 1 :]), False, right)
+        match items[ahead]:
+            case And(_, wanted):
+                rest = both(rest, _open(wanted, False, True))
+            case Minus(_, unwanted):
+                rest = minus(rest, _open(unwanted, False, True))
+        return _open(seq(*items[:ahead], Token(rest)), left, False)
     if items and items[0] == _START:
         return _open(seq(*items[1:]), False, right)
     if items and items[-1] == _END:
@@ -151,6 +209,8 @@ class _Reader:
         if self.peek() == "?":
             if self.peek(2) == "?:":
                 self.at += 2
+            elif self.peek(2) in ("?=", "?!"):
+                return self.look(depth)
             elif named := re.compile(r"\?P?<[A-Za-z_]\w*>").match(self.text, self.at):
                 self.at = named.end()
             else:
@@ -161,6 +221,15 @@ class _Reader:
         self.at += 1
         return node
 
+    def look(self, depth: int) -> Node:
+        kind = And if self.peek(2) == "?=" else Minus
+        self.at += 2
+        node = self.choice(depth + 1)
+        if self.peek() != ")":
+            raise Unsupported("unfinished group")
+        self.at += 1
+        return kind(_HERE, node)
+
     def escape(self) -> int | Ranges:
         char = self.take()
         if char in _CLASSES:
@@ -170,6 +239,12 @@ class _Reader:
         if char == "u" and (braced := re.compile(r"\{([0-9A-Fa-f]{1,6})\}").match(self.text, self.at)):
             self.at = braced.end()
             return self.code(braced[1])
+        if char in "pP" and (named := re.compile(r"\{(?:gc=|General_Category=)?(\w+)\}").match(self.text, self.at)):
+            self.at = named.end()
+            found = category(named[1])
+            if not found:
+                raise Unsupported(f"category {named[1]}")
+            return found if char == "p" else complement(found)
         if char in "xu":
             digits = self.peek(2 if char == "x" else 4)
             if not re.fullmatch(r"[0-9A-Fa-f]{2}|[0-9A-Fa-f]{4}", digits):

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaError
-from .digits import MAX_DIGITS, decimals, integers
-from .ir import NOTHING, Lit, Node, alt, repeat
-from .lint import MAX_COUNT
+from .digits import MAX_DIGITS
+from .formats import FORMATS, unheld
+from .ir import MAX_COUNT, NOTHING, Lit, Node, Ref, alt, both, repeat, token
 from .merge import ASSERTIONS, Schema
 from .pattern import Unsupported, translate
-from .strings import escape, json_text, quote
+from .strings import json_text, quote
 
 if TYPE_CHECKING:
     from .schema import Compiler, Path
 
-#: `format` of JSON Schema (and four of our own) with a file in `grammars/` that spells it.
-FORMATS = frozenset(("date", "time", "date-time", "duration", "email", "uri", "url", "uuid", "path", "identifier"))
 #: Most multiples that are written out one by one.
 MAX_MULTIPLES = 200
 
-_JSON_TYPES = {
+JSON_TYPES = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
     "object": lambda value: isinstance(value, dict),
@@ -39,91 +38,97 @@ def literals(compiler: Compiler, schema: Schema, values: list[Any], path: Path) 
     """The fixed `values` of an `enum` or `const` that the rest of `schema` allows too."""
     kinds = compiler.types(schema, path)
     if kinds is not None:
-        values = [value for value in values if any(_JSON_TYPES[kind](value) for kind in kinds)]
+        values = [value for value in values if any(JSON_TYPES[kind](value) for kind in kinds)]
     rest = {key: schema[key] for key in ASSERTIONS & schema.keys() - {"enum", "const", "type", "nullable"}}
     if rest:
-        values = [value for value in values if _valid(rest, value)]
-    return alt(*(Lit(text) for value in values for text in _spellings(value)))
+        values = [value for value in values if compiler.valid(rest, value)]
+    return alt(*(constant(compiler, value, path) for value in values))
 
 
-def _valid(schema: Schema, value: Any) -> bool:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError as BadSchema
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    try:  # an empty registry, because jsonschema would fetch what `$ref` names from the network
-        return bool(Draft202012Validator(schema, registry=Registry()).is_valid(value))
-    except (BadSchema, Unresolvable, TypeError, ValueError, AttributeError, ArithmeticError):
-        return True
-
-
-def _spellings(value: Any) -> list[str]:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return [json_text(int(value)), json_text(value)]
-    return [json_text(value)]
+def constant(compiler: Compiler, value: Any, path: Path) -> Node:
+    """The texts of one value."""
+    if isinstance(value, str):
+        return quote(compiler.spelling.text(value))
+    if isinstance(value, dict):
+        fixed = {name: {"const": sub} for name, sub in value.items()}
+        closed = {"type": "object", "properties": fixed, "required": [*fixed], "additionalProperties": False}
+        return compiler.value(closed, path)
+    if isinstance(value, list):
+        places = [{"const": sub} for sub in value]
+        return compiler.value({"type": "array", "prefixItems": places, "items": False, "minItems": len(places)}, path)
+    if isinstance(value, bool | None):
+        return token(Lit(json_text(value)))
+    return token(compiler.numbers.exactly(value))
 
 
 def string(compiler: Compiler, schema: Schema, path: Path) -> Node:
-    """A string with the lengths, pattern or format of `schema`; one of the three is held, the rest reported."""
+    """A string with the lengths, patterns and formats of `schema`."""
     low, high = compiler.counts(schema, "minLength", "maxLength", path)
     if high is not None and low > high:
         return NOTHING
-    pattern, kind = schema.get("pattern"), schema.get("format")
-    node: Node | None = None
-    if pattern is not None:
+    parts: list[Node] = []
+    for pattern in several(schema, "pattern"):
         if not isinstance(pattern, str):
             raise SchemaError(f"{compiler.at(path)}: pattern is not a text")
         try:
-            node = quote(escape(translate(pattern)))
+            parts.append(compiler.spelling.escape(translate(pattern)))
         except Unsupported as reason:
             compiler.relax(path, "pattern", f"any string ({reason})")
-    if kind is not None:
-        if node is not None or not isinstance(kind, str) or kind not in FORMATS:
-            compiler.relax(path, "format", f"{kind!r} is checked after decoding")
-        else:
-            node = quote(compiler.use(kind, escaped=True))
-    if node is not None:
-        for keyword in ("minLength", "maxLength"):
-            if keyword in schema:
-                compiler.relax(path, keyword, "checked after decoding")
-        return node
-    if not low and high is None:
-        return compiler.use("json", "string")
-    if low > MAX_COUNT:
-        compiler.relax(path, "minLength", f"{low} -> {MAX_COUNT}")
-    if high is not None and high > MAX_COUNT:
-        compiler.relax(path, "maxLength", f"{high} -> no limit")
-        high = None
-    return quote(repeat(compiler.use("json", "char"), min(low, MAX_COUNT), high))
+    for kind in map(str, several(schema, "format")) if compiler.formats else ():
+        if kind in FORMATS:
+            parts.append(compiler.format(FORMATS[kind]))
+        if why := unheld(kind):
+            compiler.relax(path, "format", why)
+    if low or high is not None:
+        if low > MAX_COUNT:
+            compiler.relax(path, "minLength", f"{low} -> {MAX_COUNT}")
+        if high is not None and high > MAX_COUNT:
+            compiler.relax(path, "maxLength", f"{high} -> no limit")
+            high = None
+        parts.append(repeat(Ref(f"{compiler.json.capitalize()}-char"), min(low, MAX_COUNT), high))
+    if not parts:
+        return compiler.use("string")
+    return quote(reduce(both, parts))
+
+
+def several(schema: Schema, keyword: str) -> tuple[Any, ...]:
+    """The values of a keyword that `merge` may have joined to a tuple of those that all apply."""
+    value = schema.get(keyword, ())
+    return value if isinstance(value, tuple) else (value,)
 
 
 def number(compiler: Compiler, schema: Schema, path: Path, *, whole: bool) -> Node:
-    """A number in the range of `schema`, exactly; `whole` for integers, which never have a point."""
+    """A number in the range of `schema`, exactly; `whole` for integers."""
     low, open_low = _bound(compiler, schema, "minimum", "exclusiveMinimum", path, max)
     high, open_high = _bound(compiler, schema, "maximum", "exclusiveMaximum", path, min)
-    step = schema.get("multipleOf")
-    if step is not None and (not _JSON_TYPES["number"](step) or not 0 < step < math.inf):
-        raise SchemaError(f"{compiler.at(path)}: multipleOf is not a positive number")
-    whole = whole or step == 1
+    steps = several(schema, "multipleOf")
+    for step in steps:
+        if not JSON_TYPES["number"](step) or not 0 < step < math.inf:
+            raise SchemaError(f"{compiler.at(path)}: multipleOf is not a positive number")
+    whole = whole or any(float(step).is_integer() for step in steps)
     if any(bound is not None and len(f"{bound:f}") > MAX_DIGITS for bound in (low, high)):
         compiler.relax(path, "minimum/maximum", "a bound has too many digits: no limit")
         low = high = None
+    parts: list[Node] = []
     if whole:
         least = None if low is None else math.floor(low) + 1 if open_low else math.ceil(low)
         most = None if high is None else math.ceil(high) - 1 if open_high else math.floor(high)
-        if step is not None and step != 1:
-            if (node := _multiples(least, most, step)) is not None:
-                return node
+        if len(steps) == 1 and (node := _multiples(least, most, steps[0])) is not None:
+            return token(node)
+        if least is not None or most is not None or any(step != 1 for step in steps):
+            parts.append(compiler.numbers.integers(least, most))
+    elif low is not None or high is not None:
+        parts.append(compiler.numbers.decimals(low, high, open_low=open_low, open_high=open_high))
+    for step in steps:
+        if step == 1:
+            continue
+        if (node := compiler.numbers.multiples(Decimal(str(step)))) is not None:
+            parts.append(node)
+        else:
             compiler.relax(path, "multipleOf", "checked after decoding")
-        if least is None and most is None:
-            return compiler.use("json", "integer")
-        return integers(least, most)
-    if step is not None:
-        compiler.relax(path, "multipleOf", "checked after decoding")
-    if low is None and high is None:
-        return compiler.use("json", "number")
-    return decimals(low, high, open_low=open_low, open_high=open_high)
+    if not parts:
+        return compiler.use("integer" if whole else "number")
+    return token(reduce(both, parts))
 
 
 def _multiples(least: int | None, most: int | None, step: int | float) -> Node | None:
@@ -142,7 +147,7 @@ def _bound(
         value = schema.get(keyword)
         if value is None or (keyword == strict and isinstance(value, bool)):
             continue
-        if not _JSON_TYPES["number"](value) or not math.isfinite(value):
+        if not JSON_TYPES["number"](value) or not math.isfinite(value):
             raise SchemaError(f"{compiler.at(path)}: {keyword} is not a number")
         bounds.append((Decimal(str(value)), keyword == strict or schema.get(strict) is True))
     if not bounds:

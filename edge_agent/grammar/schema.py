@@ -1,26 +1,31 @@
-"""JSON Schema (2020-12; draft-07 and OpenAPI's `nullable` too) to a grammar of compact JSON.
+"""JSON Schema (2020-12; draft-07 and OpenAPI's `nullable` too) to a grammar.
 
-Compact means no blanks: `{"minutes":5,"label":"tea"}`, properties in the order the schema lists them. What a
-grammar cannot hold is relaxed, so the grammar accepts more than the schema, never less, and each such place is in
-the report; `Compiled.validate` checks what was relaxed. Narrower on purpose: one order and one spelling of each
-value, and, when `closed`, no properties beyond those an object declares unless it says `additionalProperties`.
+Two readings. The standard's, by default: every JSON text of a valid value that a program may write. A call's: the one
+text that a model is to write for it, compact (`{"minutes":5,"label":"tea"}`), properties in the order of the schema
+and none that an object does not declare. What a grammar cannot hold is relaxed, so that it accepts more than the
+schema, never less, and each such place is in the report; `Compiled.validate` checks what was relaxed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ..errors import SchemaError
-from .ir import EMPTY, NOTHING, Grammar, Lit, Node, Ref, alt
+from . import digits
+from .arrays import array
+from .compiled import Compiled, Relaxation
+from .ir import EMPTY, NOTHING, Alt, And, Grammar, Lit, Minus, Node, Ref, Seq, Token, alt, both, minus, seq, token
 from .library import grammar_file
-from .merge import ABOUT, ASSERTIONS, UNHELD, Schema, merge, resolve
-from .objects import Missing, array, object_
+from .logic import KINDS, SCALARS, conditions, exclusive
+from .merge import ABOUT, ASSERTIONS, LOGIC, Schema, frozen, merge
+from .objects import Missing, object_
+from .references import References, meant
 from .scalars import literals, number, string
-from .strings import quote
+from .strings import DUMPED, SHORT, quote
 from .tidy import tidy
 
 Path: TypeAlias = tuple[str, ...]
@@ -28,76 +33,27 @@ Path: TypeAlias = tuple[str, ...]
 #: Deepest nesting of a schema, and most sub-schemas of one; beyond, SchemaError names the place.
 MAX_SCHEMA_DEPTH = 48
 MAX_SCHEMAS = 20_000
+#: Nesting from which on circles are looked for.
+CIRCLE_DEPTH = 10
 
 #: The keyword of ours: this string is to be copied from the person's words (`true`, or which kind of words).
 COPY = "x-edge-copy"
 
-_KINDS = ("null", "boolean", "object", "array", "string", "number", "integer")
-
-
-@dataclass(frozen=True, slots=True)
-class Relaxation:
-    """At `path` (`set_timer.label`) the grammar does not hold `keyword`; `action` says what it does instead."""
-
-    path: str
-    keyword: str
-    action: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.keyword} -> {self.action}"
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A schema as grammar. `grammar` is a fragment: `ir.assemble` joins those of several tools.
-
-    `impossible` lists the required properties that have to be copied from words that are not there; the grammar
-    then describes the value without them, and the person has to be asked.
-    """
-
-    grammar: Grammar
-    report: tuple[Relaxation, ...]
-    impossible: tuple[str, ...]
-    schema: Any
-
-    @property
-    def gbnf(self) -> str:
-        """The grammar for llama.cpp and for people. Raises GrammarError if it refers to rules given as copies."""
-        from .gbnf import to_gbnf
-
-        return to_gbnf(self.grammar)
-
-    def accepts(self, text: str) -> bool:
-        """Whether the grammar, alone, accepts `text`. Builds a matcher each time (about a millisecond)."""
-        from .matcher import accepts
-
-        return accepts(self.grammar, text)
-
-    def validate(self, value: Any) -> list[str]:
-        """What the schema itself says against `value`, each with its place; empty when valid.
-
-        Raises SchemaError when the schema is not valid JSON Schema. Formats are checked as far as jsonschema can
-        without further packages.
-        """
-        from jsonschema.exceptions import SchemaError as BadSchema
-        from jsonschema.validators import Draft202012Validator, validator_for
-        from jsonschema_specifications import REGISTRY
-        from referencing.exceptions import Unresolvable
-
-        kind = validator_for(self.schema, default=Draft202012Validator)
-        try:
-            kind.check_schema(self.schema)
-            # only the specifications' own schemas: jsonschema would fetch what other `$ref`s name from the network
-            found = kind(self.schema, format_checker=kind.FORMAT_CHECKER, registry=REGISTRY).iter_errors(value)
-            return [f"{error.json_path.removeprefix('$.')}: {error.message}" for error in found]
-        except BadSchema as error:
-            raise SchemaError(f"{error.json_path.removeprefix('$.')}: {error.message}") from None
-        except Unresolvable as error:
-            raise SchemaError(f"cannot follow {error}") from None
+#: Keywords that `_flat` has work with.
+_JOINED = {*LOGIC, "unevaluatedProperties", "unevaluatedItems"} - {"anyOf", "oneOf"}
+#: A note in a schema that conditions were written out in it, which `unevaluated...` depends on.
+_CONDITIONAL = "x-edge-conditional"
+_MARKS = {"{": "begin-object", "}": "end-object", "[": "begin-array", "]": "end-array", ",": "value-separator"}
 
 
 def compile_schema(
-    schema: Any, *, name: str = "value", copies: Mapping[str, Node | None] | None = None, closed: bool = True
+    schema: Any,
+    *,
+    name: str = "value",
+    copies: Mapping[str, Node | None] | None = None,
+    call: bool = False,
+    formats: bool = True,
+    remotes: Mapping[str, Any] | None = None,
 ) -> Compiled:
     """The grammar of the values that `schema` allows, with its rules named after `name` (a tool, as a rule).
 
@@ -109,47 +65,74 @@ def compile_schema(
             to choose from, already JSON-escaped, by the property's path without `name` or by kind. It may be a
             Ref to a rule defined elsewhere. A kind that is not there makes a free string. None means there is
             nothing to copy: the property cannot be given.
-        closed: Read the schema as authors of tools mean it: an object with `properties` has no others, and
-            keywords imply their type. False: as the standard has it.
+        call: Read the schema as authors of tools mean it and write it as a model is to: an object with `properties`
+            has no others, keywords imply their type, one order, one spelling, no blanks. False: as the standard
+            has it, in any text that `json.dumps` may give.
+        formats: Whether `format` is to be held; the standard makes it a note unless one asks.
+        remotes: Documents that `$ref`s may name, by URI. Nothing else is ever fetched.
 
     Raises:
-        SchemaError: The schema is not JSON Schema, allows no value, or is too deep or large; naming the property.
+        SchemaError: The schema is not JSON Schema, or is too deep or large, or (for a `call`) allows no value;
+            naming the property.
 
     Linear in the schema, save for the distribution of `anyOf` over the keywords beside it; a typical tool takes
     well under a millisecond. The first call of a process reads `grammars/` (about 0.1 s, mostly importing lark).
     """
-    compiler = Compiler(schema, name, copies or {}, closed)
+    schema = meant(schema, remotes or {})
+    compiler = Compiler(schema, name, copies or {}, call, formats, remotes)
     try:
-        node = compiler.value(schema, ())
+        node = compiler.value(compiler.references.document, ())
     except Missing as error:
         compiler.impossible += error.paths
-        node = compiler.use("json", "string")
+        node = compiler.use("string")
     except RecursionError:
         raise SchemaError(f"{name}: the schema is too deep to be a grammar") from None
     root = compiler.slug
     compiler.rules[root] = node
     rules = tidy(compiler.rules, root)
-    if rules[root] == NOTHING:
+    if rules[root] == NOTHING and call:
         raise SchemaError(f"{name}: no value can satisfy this schema")
     notes = {rule: note for rule, note in compiler.notes.items() if rule in rules}
     report = tuple(dict.fromkeys(compiler.report))
-    return Compiled(Grammar(rules, root, notes), report, tuple(dict.fromkeys(compiler.impossible)), schema)
+    narrowed = tuple(dict.fromkeys(compiler.narrowed))
+    impossible = tuple(dict.fromkeys(compiler.impossible))
+    return Compiled(Grammar(rules, root, notes), report, narrowed, impossible, schema, remotes or {}, formats)
 
 
 class Compiler:
     """One compilation: the rules made so far, and what had to be relaxed."""
 
-    def __init__(self, document: Any, name: str, copies: Mapping[str, Node | None], closed: bool) -> None:
-        self.document, self.name, self.copies, self.closed = document, name, copies, closed
+    def __init__(
+        self,
+        document: Any,
+        name: str,
+        copies: Mapping[str, Node | None],
+        call: bool,
+        formats: bool,
+        remotes: Mapping[str, Any] | None,
+    ) -> None:
+        self.references = References(document, remotes)
+        self.name, self.copies, self.call, self.formats = name, copies, call, formats
+        self.json, self.spelling, self.numbers = (
+            ("json", SHORT, digits.SHORT) if call else ("json-text", DUMPED, digits.DUMPED)
+        )
         self.slug = slug(name)
         self.rules: dict[str, Node] = {self.slug: EMPTY}  # holds the place of the root
         self.notes: dict[str, str] = {self.slug: name}
         self.report: list[Relaxation] = []
+        self.narrowed: list[Relaxation] = []
         self.impossible: list[str] = []
         self._refs: dict[str, str] = {}
-        self.use("json")  # for `strings.SPECIAL`
+        self._shared: dict[Hashable, Ref] = {}
+        self._seen: dict[int, tuple[Any, int]] = {}
+        self._keys: dict[Hashable, int] = {}
+        self._named: dict[tuple[str, Node], Ref] = {}
+        self._numbers: dict[str, int] = {}
+        self._title = self._file(self.json)
         self._count = 0
         self._draft7 = isinstance(document, dict) and bool(re.search(r"draft-0[3-7]", str(document.get("$schema", ""))))
+
+    # -- what the parts of a schema share --------------------------------------------------------------
 
     def at(self, path: Path) -> str:
         """`path` for people: `set_timer.tags[].name`."""
@@ -158,27 +141,85 @@ class Compiler:
     def relax(self, path: Path, keyword: str, action: str) -> None:
         self.report.append(Relaxation(self.at(path), keyword, action))
 
-    def use(self, name: str, rule: str = "", *, escaped: bool = False) -> Ref:
-        """A rule of `grammars/{name}.gbnf`, its root by default, together with all the rules beside it."""
-        grammar = grammar_file(name, escaped=escaped)
+    def narrow(self, path: Path, keyword: str, action: str) -> None:
+        self.narrowed.append(Relaxation(self.at(path), keyword, action))
+
+    def _file(self, name: str) -> str:
+        grammar = grammar_file(name, escaped=None if name == self.json else self.spelling)
         self.rules.update(grammar.rules)
-        return Ref(f"{grammar.root}-{rule}" if rule else grammar.root)
+        return grammar.root
+
+    def use(self, rule: str = "") -> Ref:
+        """A rule of JSON's own grammar; that of any value by default."""
+        return Ref(f"{self._title}-{rule}" if rule else self._title)
+
+    def format(self, kind: str) -> Ref:
+        """The strings of a format, without their quotes."""
+        return Ref(self._file(kind))
+
+    def mark(self, char: str) -> Node:
+        """One of `{}[],`, with the blanks around it where there may be any."""
+        return Lit(char) if self.call else self.use(_MARKS[char])
+
+    def member(self, name: Node, value: Node) -> Node:
+        """A name, which is a string, and its value."""
+        return seq(name, Lit(":") if self.call else self.use("name-separator"), value)
+
+    def valid(self, schema: Any, value: Any) -> bool:
+        """Whether a fixed value satisfies `schema`; True when that cannot be told."""
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import SchemaError as BadSchema
+        from referencing.exceptions import Unresolvable
+
+        from .references import registry
+
+        try:
+            return bool(Draft202012Validator(_plain(schema), registry=registry({})).is_valid(value))
+        except (BadSchema, Unresolvable, TypeError, ValueError, AttributeError, ArithmeticError):
+            return True
 
     def rule(self, path: Path, node: Node) -> Node:
         """A reference to a new rule for `node`, or `node` itself where a rule would only hide it."""
         if isinstance(node, Ref | Lit) or node == NOTHING:
             return node
         name = base = "--".join((self.slug, *map(slug, path)))[:200]
-        number = 2
-        while self.rules.get(name, node) != node:
-            name, number = f"{base}-{number}", number + 1
-        self.rules[name] = node
-        self.notes[name] = self.at(path)
-        return Ref(name)
+        if (base, node) not in self._named:
+            while name in self.rules:
+                self._numbers[base] = self._numbers.get(base, 1) + 1
+                name = f"{base}-{self._numbers[base]}"
+            self._named[base, node] = Ref(name)
+            self.rules[name], self.notes[name] = node, self.at(path)
+        return self._named[base, node]
 
     def part(self, schema: Any, path: Path) -> Node:
-        """The value of a property or item, as a rule of its own."""
-        return self.rule(path, self.value(schema, path))
+        """The value of a property or item, as a rule of its own. Where schemas are joined, or so deep that it may go
+        round in a circle that no `$ref` shows, equal ones share a rule."""
+        if not isinstance(schema, Mapping) or (len(path) < CIRCLE_DEPTH and "allOf" not in schema):
+            return self.rule(path, self.value(schema, path))
+        key = self._identity(schema)
+        if key not in self._shared:
+            name = "--".join((self.slug, "shared", str(len(self._shared))))
+            self._shared[key] = Ref(name)
+            self.rules[name], self.notes[name] = EMPTY, self.at(path)
+            try:
+                self.rules[name] = self.value(schema, path)
+            except Missing:
+                del self._shared[key], self.rules[name]
+                raise
+        return self._shared[key]
+
+    def _identity(self, schema: Any) -> Hashable:
+        """A key that equal schemas share. What is joined mentions the same parts over and over, so that each object
+        is looked at once."""
+        if not isinstance(schema, dict | list | tuple):
+            return frozen(schema)
+        if id(schema) not in self._seen:
+            if isinstance(schema, dict):
+                key: Hashable = frozenset((name, self._identity(sub)) for name, sub in schema.items())
+            else:
+                key = tuple(map(self._identity, schema))
+            self._seen[id(schema)] = schema, self._keys.setdefault(key, len(self._keys))
+        return self._seen[id(schema)][1]
 
     def counts(self, schema: Schema, least: str, most: str, path: Path) -> tuple[int, int | None]:
         """A pair of counts such as minItems and maxItems. Raises SchemaError for what is no count."""
@@ -194,9 +235,11 @@ class Compiler:
         if kinds is None:
             return None
         kinds = [kinds] if isinstance(kinds, str) else kinds
-        if not isinstance(kinds, list) or not all(kind in _KINDS for kind in kinds):
-            raise SchemaError(f"{self.at(path)}: {schema['type']!r} is not a type", hint="one of " + ", ".join(_KINDS))
-        return [*kinds, "null"] if schema.get("nullable") is True and "null" not in kinds else kinds
+        if not isinstance(kinds, list) or not all(kind in KINDS for kind in kinds):
+            raise SchemaError(f"{self.at(path)}: {schema['type']!r} is not a type", hint="one of " + ", ".join(KINDS))
+        return kinds
+
+    # -- a schema ----------------------------------------------------------------------------------------
 
     def value(self, schema: Any, path: Path) -> Node:
         """The node for values of `schema`. Raises SchemaError, or Missing when words to copy are not there."""
@@ -206,30 +249,27 @@ class Compiler:
         if self._count > MAX_SCHEMAS:
             raise SchemaError(f"{self.at(path)}: the schema has more than {MAX_SCHEMAS} parts")
         if isinstance(schema, bool):
-            return self.use("json") if schema else NOTHING
+            return self.use() if schema else NOTHING
         if not isinstance(schema, Mapping):
             raise SchemaError(f"{self.at(path)}: {type(schema).__name__} is not a schema")
         says = ASSERTIONS & schema.keys()
         if not says:
-            return self.use("json")
+            return self.use()
         if "$ref" in schema and (self._draft7 or says <= {"$ref", "nullable"}):
             target = self._reference(schema["$ref"], path)
-            return alt(target, Lit("null")) if schema.get("nullable") is True else target
-        flat = self._flat(dict(schema), path, frozenset())
+            return alt(target, token(Lit("null"))) if schema.get("nullable") is True else target
+        flat = self._flat(schema, path, frozenset())
         if isinstance(flat, bool):
-            return self.use("json") if flat else NOTHING
+            return self.use() if flat else NOTHING
         for keyword in ("anyOf", "oneOf"):
             if keyword in flat:
                 return self._alternatives(flat, keyword, path)
-        for keyword in UNHELD:
-            if keyword in flat and not (self.closed and keyword == "unevaluatedProperties"):
-                self.relax(path, keyword, "checked after decoding")
         if "const" in flat or "enum" in flat:
             values = flat.get("enum", [flat.get("const")])
             if not isinstance(values, list):
                 raise SchemaError(f"{self.at(path)}: enum is not a list")
             if "const" in flat:
-                values = [value for value in values if value == flat["const"]]
+                values = [value for value in values if frozen(value) == frozen(flat["const"])]
             return literals(self, flat, values, path)
         return self._typed(flat, path)
 
@@ -237,13 +277,16 @@ class Compiler:
         kinds = self.types(schema, path)
         if kinds is None:
             about = list(dict.fromkeys(ABOUT[key] for key in schema if key in ABOUT))
-            if not about:
-                return self.use("json")
-            kinds = about if self.closed else list(_KINDS)
-            kinds = [*kinds, "null"] if schema.get("nullable") is True else kinds
+            kinds = about if about and self.call else ["object", "array", "string", "number", "boolean", "null"]
+            kinds = [*kinds, "null"] if schema.get("nullable") is True and "null" not in kinds else kinds
         return alt(*(self._one(kind, schema, path) for kind in kinds if kind != "integer" or "number" not in kinds))
 
     def _one(self, kind: str, schema: Schema, path: Path) -> Node:
+        opposite = schema.get("not")
+        if opposite is not None and kind in SCALARS:
+            return self._without(kind, {key: schema[key] for key in schema if key != "not"}, opposite, path)
+        if all(ABOUT.get(key) != ("number" if kind == "integer" else kind) for key in schema):
+            return self.use(kind)
         match kind:
             case "object":
                 return object_(self, schema, path)
@@ -251,9 +294,43 @@ class Compiler:
                 return array(self, schema, path)
             case "string":
                 return self._copied(schema, path) if schema.get(COPY) else string(self, schema, path)
-            case "number" | "integer":
-                return number(self, schema, path, whole=kind == "integer")
-        return Lit("null") if kind == "null" else alt(Lit("true"), Lit("false"))
+        return number(self, schema, path, whole=kind == "integer")
+
+    def _without(self, kind: str, schema: Schema, opposite: Any, path: Path) -> Node:
+        """Values of a scalar type that `opposite` refuses."""
+        whole = self._one(kind, schema, path)
+        if whole == NOTHING:
+            return NOTHING
+        before = len(self.report)
+        taken = self.value({"allOf": [{"type": kind}, opposite]}, path)
+        if len(self.report) > before:  # wider than it says: taking it away would take too much
+            del self.report[before:]
+            self.relax(path, "not", "checked after decoding")
+            return whole
+        if kind == "string":
+            return quote(minus(self.unquoted(whole), self.unquoted(taken)))
+        return token(minus(whole, taken))
+
+    def unquoted(self, node: Node) -> Node:
+        """A node of JSON strings without their quotes, in the spelling of this compilation."""
+        match node:
+            case Ref() if node == self.use("string"):
+                return self.spelling.any_text
+            case Ref(name):
+                return self.unquoted(self.rules[name])
+            case Token(item):
+                return self.unquoted(item)
+            case Alt(options):
+                return alt(*map(self.unquoted, options))
+            case And(first, second):
+                return both(self.unquoted(first), self.unquoted(second))
+            case Minus(first, second):
+                return minus(self.unquoted(first), self.unquoted(second))
+            case Lit(text):
+                return Lit(text[1:-1])
+            case Seq((Lit(first), *middle, Lit(last))):
+                return seq(Lit(first[1:]), *middle, Lit(last[:-1]))
+        raise AssertionError(f"not a string: {node}")
 
     def _copied(self, schema: Schema, path: Path) -> Node:
         kind = schema[COPY]
@@ -262,7 +339,7 @@ class Compiler:
         keys = [self.at(path)[len(self.name) + 1 :], "text" if kind is True else kind]
         key = next((key for key in keys if key in self.copies), None)
         if key is None:
-            return string(self, schema, path)
+            return string(self, {name: schema[name] for name in schema if name != COPY}, path)
         node = self.copies[key]
         if node is None:
             raise Missing([self.at(path)[len(self.name) + 1 :] or self.name])
@@ -271,15 +348,15 @@ class Compiler:
                 self.relax(path, keyword, "the person's words are checked after decoding")
         return quote(node)
 
+    # -- schemas made of schemas ---------------------------------------------------------------------------
+
     def _reference(self, ref: Any, path: Path) -> Node:
-        if not isinstance(ref, str):
-            raise SchemaError(f"{self.at(path)}: $ref is not a text")
-        if ref in self._refs:
+        if isinstance(ref, str) and ref in self._refs:
             return Ref(self._refs[ref])
-        target = resolve(self.document, ref, self.at(path))
+        target = self.references.follow(ref, self.at(path))
         if target is None:
             self.relax(path, "$ref", f"any value ({ref} is outside this schema)")
-            return self.use("json")
+            return self.use()
         name = f"{self.slug}--{slug(ref.rpartition('/')[2].lstrip('#') or 'root')}-ref"
         while name in self.rules:
             name += "-2"
@@ -293,97 +370,97 @@ class Compiler:
         self.notes[name] = f"{self.name} {ref}"
         return Ref(name)
 
-    def _flat(self, schema: Schema, path: Path, seen: frozenset[str]) -> Any:
-        """`schema` with `allOf`, and `$ref` that has neighbours, merged into it."""
+    def _flat(self, schema: Mapping[str, Any], path: Path, seen: frozenset[str]) -> Any:
+        """`schema` with `allOf`, and `$ref` that has neighbours, merged into it, and all other logic as `anyOf`."""
+        flat: Any = dict(schema)
+        if flat.get("nullable") is True and isinstance(flat.get("type"), str):
+            flat["type"] = [flat["type"], "null"]
+        if not _JOINED & flat.keys():
+            return flat
         parts: list[Any] = []
-        if "$ref" in schema:
-            ref = schema.pop("$ref")
-            target = resolve(self.document, ref, self.at(path)) if isinstance(ref, str) else None
-            if target is None:
-                self.relax(path, "$ref", f"any value ({ref} is outside this schema)")
-            elif ref not in seen:
-                seen |= {ref}
-                parts.append(target)
-        if "allOf" in schema:
-            branches = schema.pop("allOf")
-            if not isinstance(branches, list):
-                raise SchemaError(f"{self.at(path)}: allOf is not a list")
-            parts += branches
-        flat: Any = schema
-        for part in parts:
+        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+            if keyword in flat:
+                ref = flat.pop(keyword)
+                find = self.references.follow if keyword == "$ref" else self.references.dynamic
+                target = find(ref, self.at(path))
+                if target is None:
+                    self.relax(path, keyword, f"any value ({ref} is outside this schema)")
+                elif ref not in seen:
+                    seen |= {ref}
+                    parts.append(target)
+        branches = flat.pop("allOf", [])
+        if not isinstance(branches, list):
+            raise SchemaError(f"{self.at(path)}: allOf is not a list")
+        try:
+            further, widened = conditions(flat, lambda ref: self.references.follow(ref, self.at(path)))
+        except (TypeError, AttributeError, ValueError):
+            raise SchemaError(f"{self.at(path)}: one of not, if, dependencies is not as it must be") from None
+        for keyword, why in widened.items():
+            self.relax(path, keyword, why)
+        if further or "$dynamicRef" in schema:
+            flat[_CONDITIONAL] = True
+        for part in (*parts, *branches, *further):
             if isinstance(part, Mapping):
-                part = self._flat(dict(part), path, seen)
+                part = self._flat(part, path, seen)
             elif not isinstance(part, bool):
                 raise SchemaError(f"{self.at(path)}: {type(part).__name__} is not a schema")
             flat = merge(flat, part, lambda keyword, action: self.relax(path, keyword, action))
-        return flat
+        return flat if isinstance(flat, bool) else self._evaluated(flat, path)
+
+    def _evaluated(self, schema: Schema, path: Path) -> Schema:
+        """`unevaluatedProperties` and `unevaluatedItems` as `additionalProperties` and `items`, once all that
+        evaluates is in one schema; dropped where that hangs on conditions."""
+        for keyword, plain in (("unevaluatedProperties", "additionalProperties"), ("unevaluatedItems", "items")):
+            if keyword not in schema:
+                continue
+            value = schema[keyword]
+            schema = {key: sub for key, sub in schema.items() if key != keyword}
+            if not schema.keys() & {_CONDITIONAL, "anyOf", "oneOf", "contains"}:
+                schema.setdefault(_CONDITIONAL if value is True else plain, value)
+            elif value is not True:
+                self.relax(path, keyword, "checked after decoding")
+        return schema
 
     def _alternatives(self, schema: Schema, keyword: str, path: Path) -> Node:
         branches = schema.pop(keyword)
         if not isinstance(branches, list) or not branches:
             raise SchemaError(f"{self.at(path)}: {keyword} is not a list of schemas")
-        if keyword == "oneOf" and not self._disjoint(branches):
-            self.relax(path, "oneOf", "read as anyOf: that only one matches is checked after decoding")
+        if keyword == "oneOf":
+            apart = exclusive(branches, lambda ref: self.references.follow(ref, self.at(path)))
+            if apart is None:
+                self.relax(path, "oneOf", "read as anyOf: that only one matches is checked after decoding")
+            branches = branches if apart is None else apart
         bare = not ASSERTIONS & schema.keys()
-        nodes: list[Node] = [Lit("null")] if schema.get("nullable") is True else []
+        nodes: list[Node] = [token(Lit("null"))] if schema.get("nullable") is True else []
         missing: list[str] = []
         for branch in branches:
             try:
-                both = branch if bare else {"allOf": [schema, branch]}
-                nodes.append(self.rule(path, self.value(both, path)))
+                joined = branch if bare else {"allOf": [schema, branch]}
+                nodes.append(self.rule(path, self.value(joined, path)))
             except Missing as error:
                 missing += error.paths
         if missing and not nodes:
             raise Missing(missing)
         return alt(*nodes)
 
-    def _disjoint(self, branches: list[Any]) -> bool:
-        """Whether no value can match two of `branches`, as far as types and fixed values tell."""
-        targets = [self._target(branch) for branch in branches]
-        return all(_apart(a, b) for i, a in enumerate(targets) for b in targets[:i])
+    def regular(self, schema: Any, path: Path) -> Node:
+        """The strings that `schema` allows, without their quotes."""
+        return self.unquoted(self.value({"allOf": [{"type": "string"}, schema]}, path))
 
-    def _target(self, schema: Any) -> Any:
-        if isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
-            return resolve(self.document, schema["$ref"], self.name)
+
+def _plain(schema: Any) -> Any:
+    """`schema` with the tuples of `merge` as standard JSON Schema."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, Mapping):
         return schema
+    plain = {key: _plain(value) for key, value in schema.items() if key != COPY}
+    several = [{key: each} for key, value in plain.items() if isinstance(value, tuple) for each in value]
+    plain = {key: value for key, value in plain.items() if not isinstance(value, tuple)}
+    return {**plain, "allOf": [*plain.get("allOf", []), *several]} if several else plain
 
 
-def _apart(a: Any, b: Any) -> bool:
-    """Whether two schemas obviously share no value: other types, other constants, or a tag property with such."""
-    if not isinstance(a, Mapping) or not isinstance(b, Mapping):
-        return a is False or b is False
-    first, second = _constants(a), _constants(b)
-    if first is not None and second is not None:
-        return not any(value in second for value in first)
-    kinds = _kinds(a), _kinds(b)
-    if not kinds[0] & kinds[1]:
-        return True
-    if kinds[0] | kinds[1] != {"object"}:
-        return False
-    tags, others = _required(a), _required(b)
-    return any(_apart(tags[name], others[name]) for name in tags if name in others)
-
-
-def _required(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schemas of the properties that are both required and declared."""
-    required, declared = schema.get("required"), schema.get("properties")
-    if not isinstance(required, list) or not isinstance(declared, Mapping):
-        return {}
-    return {name: declared[name] for name in required if isinstance(name, str) and name in declared}
-
-
-def _kinds(schema: Mapping[str, Any]) -> set[str]:
-    kinds = schema.get("type", _KINDS)
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    known = isinstance(kinds, list) and all(kind in _KINDS for kind in kinds)
-    return {"number" if kind == "integer" else kind for kind in (kinds if known else _KINDS)}
-
-
-def _constants(schema: Mapping[str, Any]) -> list[Any] | None:
-    values = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    return values if isinstance(values, list) else None
-
-
+@lru_cache(4096)
 def slug(name: str) -> str:
     """`name` as part of a rule name. Names of the usual shape (`set_timer`) stay readable; any other gets a hash,
     so that two different names never become one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ir import EMPTY, NOTHING, Alt, Node, Ref, Repeat, Seq, alt, reachable, repeat, seq, walk
+from .ir import EMPTY, NOTHING, Alt, Node, Ref, alt, facts, reachable, rewrite
 from .lint import ending
 
 
@@ -15,7 +15,7 @@ def tidy(rules: dict[str, Node], root: str) -> dict[str, Node]:
     back as NOTHING.
     """
     # Rules defined elsewhere (the person's words) are taken to end.
-    mentioned = {part.name for node in rules.values() for part in walk(node) if isinstance(part, Ref)}
+    mentioned = {name for node in rules.values() for name in facts(node).refs}
     ends = ending(rules | dict.fromkeys(mentioned - rules.keys(), EMPTY))
     kept = {name: node if rules.keys() <= ends else _without(node, ends) for name, node in rules.items()}
     kept = {name: node for name, node in kept.items() if name in ends}
@@ -48,13 +48,4 @@ def _same(rules: dict[str, Node], start: str) -> set[str]:
 
 
 def _without(node: Node, ends: set[str]) -> Node:
-    match node:
-        case Ref(name):
-            return node if name in ends else NOTHING
-        case Seq(items):
-            return seq(*(_without(item, ends) for item in items))
-        case Alt(options):
-            return alt(*(_without(option, ends) for option in options))
-        case Repeat(item, low, high):
-            return repeat(_without(item, ends), low, high)
-    return node
+    return rewrite(node, lambda leaf: NOTHING if isinstance(leaf, Ref) and leaf.name not in ends else leaf)
