@@ -446,12 +446,11 @@ def sampled(grammar: Grammar, random: Random, count: int) -> Iterator[str]:
     for _ in range(count):
         matcher, text = start.copy(), bytearray()
         while len(text) < 300:
-            if matcher.complete and (matcher.stopped or random.random() < 0.5 or len(text) > 80):
+            allowed = [] if matcher.stopped else matcher.mask()[:256].nonzero()[0].tolist()
+            if matcher.complete and (not allowed or random.random() < 0.5 or len(text) > 80):
                 yield text.decode()
                 break
-            allowed = matcher.mask()[:256].nonzero()[0].tolist()
-            if not allowed:
-                break
+            assert allowed, f"a dead end after {text.decode(errors='replace')}"
             code = _picked(allowed, random, hurry=len(text) > 60)
             matcher.accept(code)
             text.append(code)

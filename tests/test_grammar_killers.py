@@ -451,7 +451,7 @@ _WRAPS: list[Callable[[Any], Any]] = [
     lambda inner: {"oneOf": [inner, {"type": "null"}]},
     lambda inner: {"not": inner},
     lambda inner: {"additionalProperties": inner, "minProperties": 1},
-    lambda inner: {"if": inner, "then": inner},
+    lambda inner: {"if": inner, "then": {"title": "so"}, "else": False},
 ]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .contenders import Instance, LlamaCpp, bundled, said
 from .maskbench import read
-from .statistics import percentile
+from .statistics import percentiles
 
 if TYPE_CHECKING:
     from ..grammar import Grammar
@@ -209,9 +209,3 @@ def _figures(results: Sequence[Written]) -> dict[str, Any]:
 
 def _counts(results: Sequence[str], kinds: Sequence[str], total: str) -> dict[str, int]:
     return {total: len(results), **{kind: results.count(kind) for kind in kinds}}
-
-
-def percentiles(name: str, values: Sequence[float]) -> dict[str, float | None]:
-    """`{name}_p50`, `{name}_p99` and `{name}_max`; None for no values."""
-    steps = (("p50", 50), ("p99", 99), ("max", 100))
-    return {f"{name}_{short}": percentile(values, percent) for short, percent in steps}

@@ -13,15 +13,16 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ..config import Dirs, Settings
 from ..errors import InputError
-from .contenders import Attempt, Contender, Instance, LlamaCpp, LLGuidance, Ours, Spread
+from .contenders import Attempt, Contender, Instance, LlamaCpp, LLGuidance, Ours, Spread, bundled
 from .everyday import finished as finished
 from .statistics import percentile
+
+Row = TypeVar("Row")
 
 #: Rows of the table; the second is what a person gets: the grammar, and the validator after it.
 OURS, VALIDATED, LLGUIDANCE, LLAMA_CPP = Ours.name, "ours + validator", LLGuidance.name, LlamaCpp.name
@@ -73,14 +74,19 @@ def run(
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file. Raises InputError."""
+    return json_lines(path, "row of MaskBench", _row)
+
+
+def json_lines(path: Path, kind: str, row: Callable[[Any], Row]) -> Iterator[Row]:
+    """What `row` makes of each line of a file of JSON lines, gzipped if its name ends in .gz. Raises InputError."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    yield _row(json.loads(line))
+                    yield row(json.loads(line))
                 except (ValueError, LookupError, TypeError) as error:
                     said = f"no {error}" if isinstance(error, KeyError) else error
-                    raise InputError(f"{path}:{number}: not a row of MaskBench: {said}") from error
+                    raise InputError(f"{path}:{number}: not a {kind}: {said}") from error
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
@@ -98,31 +104,21 @@ def _engines(skip: Collection[str], tokenizer: Any, *, needed: bool) -> Iterator
     if not needed:
         yield tokenizer, []
         return
-    model = None
-    if tokenizer is None:
-        from ..engine.base import open_engine
-        from ..models import Store
-
-        store = Store(Dirs.default().data / "models")
-        weights = store.resolve(store.catalogue.default().name).path
-        model = open_engine(weights, Settings(), kernels="plain")
-        tokenizer = model.guidance_tokenizer()
-    everyone: list[Contender] = [Ours(tokenizer), LLGuidance(tokenizer), *([LlamaCpp(weights)] if model else [])]
-    engines = [engine for engine in everyone if engine.name not in skip]
-    try:
-        for engine in engines:
-            engine.attempt({"type": "object"}, ())
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        yield tokenizer, engines
-    finally:
-        gc.enable()
-        gc.unfreeze()
-        for engine in engines:
-            engine.close()
-        if model:
-            model.close()
+    with bundled() if tokenizer is None else nullcontext((tokenizer, None)) as (tokenizer, weights):
+        everyone: list[Contender] = [Ours(tokenizer), LLGuidance(tokenizer), *([LlamaCpp(weights)] if weights else [])]
+        engines = [engine for engine in everyone if engine.name not in skip]
+        try:
+            for engine in engines:
+                engine.attempt({"type": "object"}, ())
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            yield tokenizer, engines
+        finally:
+            gc.enable()
+            gc.unfreeze()
+            for engine in engines:
+                engine.close()
 
 
 def measure(row: Mapping[str, Any], tokenizer: Any, engines: Iterable[Contender]) -> dict[str, Any]:

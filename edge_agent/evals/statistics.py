@@ -16,6 +16,12 @@ def wilson(passed: int, total: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def percentiles(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    """`{name}_p50`, `{name}_p99` and `{name}_max`; None for no values."""
+    steps = (("p50", 50), ("p99", 99), ("max", 100))
+    return {f"{name}_{short}": percentile(values, percent) for short, percent in steps}
+
+
 def percentile(values: Sequence[float], percent: float) -> float | None:
     """Nearest-rank percentile; None for no values."""
     ordered = sorted(values)

@@ -6,10 +6,7 @@ the first so many become one grammar, through the dialects, for our matcher and 
 
 from __future__ import annotations
 
-import gzip
-import json
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -18,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
-from ..errors import InputError
 from .contenders import LlamaCpp, bundled, said
-from .gbnf import percentiles
+from .maskbench import json_lines
+from .statistics import percentiles
 
 if TYPE_CHECKING:
     from ..grammar import Compiled, Grammar
@@ -68,17 +65,7 @@ def run(*, data: Path, together: int = 25, progress: Callable[[int, int], None] 
 
 def read(path: Path) -> Iterator[tuple[str, Any]]:
     """Name and schema of each tool of a file. Raises InputError."""
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    tool = json.loads(line)
-                    yield str(tool["name"]), tool["parameters"]
-                except (ValueError, LookupError, TypeError) as error:
-                    why = f"no {error}" if isinstance(error, KeyError) else error
-                    raise InputError(f"{path}:{number}: not a tool: {why}") from error
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    return json_lines(path, "tool", lambda tool: (str(tool["name"]), tool["parameters"]))
 
 
 def compile_alone(name: str, schema: Any, tokenizer: Any) -> Alone:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import lru_cache
 
 from .ir import EMPTY, NOTHING, Chars, Lit, Node, alt, optional, repeat, seq
 
@@ -57,7 +58,7 @@ class Numbers:
         if high is None or high >= 0:
             options.append(self._positive(low, high, open_low, open_high))
         if self.most is None:
-            if low == 0 and not open_low:
+            if low == 0 and not open_low and (high is None or high > 0 or not open_high):
                 options.append(seq(Lit("-0"), optional(seq(Lit("."), repeat(Lit("0"), 1)))))
             options += _large(low, high, repeat(_DIGIT, 1))
             options += _small(low, high)
@@ -69,6 +70,7 @@ class Numbers:
             return Lit(json.dumps(value))
         return alt(self.integers(int(value), int(value)), Lit(json.dumps(value)))
 
+    @lru_cache(256)  # noqa: B019 - there are two of these, for ever
     def multiples(self, step: Decimal) -> Node | None:
         """Multiples of `step` if its digits divide a power of ten, as those of 0.01, 0.25 and 50 do: they are told by
         their last digits. None for other steps."""
@@ -83,6 +85,9 @@ class Numbers:
             tail = (f"{ending:0{width}d}" if width else "") + "0" * max(exponent, 0)
             whole, fraction = tail[: max(len(tail) - places, 0)], tail[max(len(tail) - places, 0) :]
             options.append(seq(self._ending(whole), self._padded(fraction.rjust(places, "?"))))
+        spare = 16 - max(exponent + width, 0)
+        if self.most is None and spare >= 0:
+            options += _large(None, None, repeat(_DIGIT, 1, spare) if spare else NOTHING)[:1]
         return seq(optional(Lit("-")), alt(*options))
 
     def _ending(self, tail: str) -> Node:

@@ -13,13 +13,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GrammarError
-from .ir import Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, repeat, rewrite, seq
+from .ir import Alt, Chars, Grammar, Lit, Node, Ref, Repeat, Seq, alt, repeat, rewrite, seq, walk
 from .lint import MAX_DEPTH, Places, check
 
 if TYPE_CHECKING:
     from lark import Lark, Token
 
 MAX_TEXT_BYTES = 2_000_000
+#: Most parts that a repetition writes out.
+MAX_WRITTEN = 500
 
 _SYNTAX = r"""
 start: rule+
@@ -100,9 +102,34 @@ def plain(grammar: Grammar) -> Grammar:
     from .regular import expand
 
     expanded, wider = expand(grammar)
-    rules = {name: rewrite(node, lambda leaf: leaf, tokens=False) for name, node in expanded.rules.items()}
+    rules: dict[str, Node] = {}
+    for name, node in expanded.rules.items():
+        rules[name] = _counted(rewrite(node, lambda leaf: leaf, tokens=False), name, rules)
     notes = {**expanded.notes, **{name: f"{grammar.notes.get(name, name)}, wider than it says" for name in wider}}
     return Grammar(rules, expanded.root, notes)
+
+
+def _counted(node: Node, name: str, rules: dict[str, Node]) -> Node:
+    """`node` with what is repeated often as rules of their own: llama.cpp writes out copies of all else, and refuses
+    more than 2,000 parts."""
+    match node:
+        case Seq(items):
+            return seq(*(_counted(item, name, rules) for item in items))
+        case Alt(options):
+            return alt(*(_counted(option, name, rules) for option in options))
+        case Repeat(item, low, high):
+            inner = _counted(item, name, rules)
+            often = high if high is not None else low
+            if (
+                often > 1
+                and isinstance(inner, Seq | Alt | Repeat)
+                and often * sum(1 for _ in walk(inner)) > MAX_WRITTEN
+            ):
+                rule = f"{name}--x{len(rules)}"
+                rules[rule] = inner
+                inner = Ref(rule)
+            return repeat(inner, low, high)
+    return node
 
 
 def pretty(text: str) -> str:

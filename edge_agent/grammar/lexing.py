@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
+from ..errors import GrammarError
 from .greedy import is_safe
 from .ir import (
     EMPTY,
@@ -63,8 +64,10 @@ def to_lark(grammar: Grammar) -> str:
         return _text(outer, inner, grammar.root)
     if grammar.root in loose.regular:
         return _text({}, rules, grammar.root)
-    plain = expand(grammar)[0].rules
-    return _text({name: _single(node) for name, node in plain.items()}, {}, grammar.root)
+    plain, wider = expand(grammar, limit=5000)
+    if wider:
+        raise GrammarError(f"rule {wider[0]!r} has an intersection too large to be matched outside of a token")
+    return _text({name: _single(node) for name, node in plain.rules.items()}, {}, grammar.root)
 
 
 def _inner(rules: dict[str, Node], terminals: dict[str, Node]) -> dict[str, Node]:

@@ -47,7 +47,7 @@ def negate(schema: Any, follow: Follow, depth: int = 0) -> Any:
                 options.append(value)
             case _ if keyword in ABOUT or keyword in ("type", "enum", "const"):
                 simple[keyword] = value
-            case "nullable" | "minContains" | "maxContains" | "then" | "else" if value:
+            case "minContains" | "maxContains" | "then" | "else":
                 raise Undecided(keyword)
             case _ if keyword in ASSERTIONS and keyword not in NOTES:
                 raise Undecided(keyword)
@@ -202,8 +202,7 @@ def types(schema: Any) -> set[str]:
 
 
 def _broad(schema: Mapping[str, Any]) -> set[str]:
-    kinds = {"number" if kind == "integer" else kind for kind in types(schema)}
-    return kinds | {"null"} if schema.get("nullable") is True else kinds
+    return {"number" if kind == "integer" else kind for kind in types(schema)}
 
 
 def _required(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ LOGIC = (
 #: Keywords that mean nothing by themselves.
 NOTES = frozenset(("then", "else", "minContains", "maxContains"))
 #: Keywords that say which values are valid; all others are notes.
-ASSERTIONS = {*ABOUT, *LOGIC, *NOTES, "type", "enum", "const", "nullable"}
+ASSERTIONS = {*ABOUT, *LOGIC, *NOTES, "type", "enum", "const"}
 MAX_ALTERNATIVES = 64
 
 _LARGER = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"}
@@ -71,13 +71,16 @@ def merge(first: Any, second: Any, note: Note) -> Any:
     for keyword, value in second.items():
         if keyword not in merged or keyword not in ASSERTIONS:
             merged.setdefault(keyword, value)
-        elif merged[keyword] is not value and frozen_or_self(merged[keyword]) != frozen_or_self(value):
+        elif keyword == "const" and not equal(merged[keyword], value):
+            merged["enum"] = []
+        elif not equal(merged[keyword], value):
             merged[keyword] = _joined(keyword, merged[keyword], value, note)
     return merged
 
 
-def frozen_or_self(value: Any) -> Any:
-    return frozen(value) if isinstance(value, dict | list | tuple) else value
+def equal(a: Any, b: Any) -> bool:
+    """Whether two values are equal as JSON."""
+    return a is b or (a == b and frozen(a) == frozen(b))
 
 
 def _sealed(schema: Schema, other: Schema, note: Note) -> Schema:
@@ -135,8 +138,6 @@ def _join(keyword: str, a: Any, b: Any, note: Note) -> Any:
         case "enum":
             allowed = {frozen(value) for value in b}
             return [value for value in a if frozen(value) in allowed]
-        case "const":
-            return _IMPOSSIBLE
         case "additionalProperties" | "propertyNames" | "unevaluatedProperties" | "unevaluatedItems":
             return both(a, b)
         case "pattern" | "format" | "multipleOf":
@@ -145,28 +146,19 @@ def _join(keyword: str, a: Any, b: Any, note: Note) -> Any:
             return {"anyOf": [a, b]}
         case "anyOf" | "oneOf" if len(a) * len(b) <= MAX_ALTERNATIVES:
             return [both(x, y) for x in a for y in b]
-        case "nullable":
-            return a and b
         case "uniqueItems":
             return a or b
     note(keyword, "two values that cannot be joined: the first is kept")
     return a
 
 
-class _Impossible:
-    """A `const` that no value equals, since two different ones are asked for."""
-
-
-_IMPOSSIBLE = _Impossible()
-
-
 def both(a: Any, b: Any) -> Any:
     """A schema for values valid under `a` and `b`, joined only when it is needed."""
-    return b if a is True else a if b is True or a is b or frozen(a) == frozen(b) else {"allOf": [a, b]}
+    return b if a is True else a if b is True or equal(a, b) else {"allOf": [a, b]}
 
 
 def _types(a: Any, b: Any) -> list[str]:
     first, second = ([a] if isinstance(a, str) else a), ([b] if isinstance(b, str) else b)
     common = [kind for kind in first if kind in second]
-    whole = [*first, *second].count("integer") and "number" in {*first} | {*second} and "number" not in common
-    return [*common, "integer"] if whole and "integer" not in common else common
+    whole = ("integer" in first and "number" in second) or ("number" in first and "integer" in second)
+    return [*common, "integer"] if whole and not {"integer", "number"} & {*common} else common

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .schema import Compiler, Path
 
 #: Required properties that may come in any order; more than these come in one of a few orders.
-MAX_FREE = 5
+MAX_FREE = 4
 #: Patterns of names that are told apart; the classes of names double with each.
 MAX_PATTERNS = 4
 Member = tuple[str, Node]
@@ -49,7 +49,7 @@ def object_(compiler: Compiler, schema: Schema, path: Path) -> Node:
     free: list[Member] = []
     missing: list[str] = []
     for name in dict.fromkeys((*declared, *required)):
-        sub = _declared(name, declared, patterns, extra)
+        sub = _declared(name, declared, patterns, schema.get("additionalProperties", True))
         if names is not True and not compiler.valid(names, name):
             sub = False
         try:
@@ -120,7 +120,7 @@ def _others(compiler: Compiler, patterns: Schema, extra: Any, named: Iterable[st
         classes = [(minus(key, matching), subs) for key, subs in classes] + split
     options = []
     for key, subs in classes:
-        if key == NOTHING:
+        if (key := compiler.filled(key) if patterns else key) == NOTHING:
             continue
         value = compiler.part({"allOf": subs} if len(subs) > 1 else subs[0] if subs else extra, (*path, "*"))
         if value != NOTHING:

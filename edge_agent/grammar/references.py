@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urljoin
 
 from ..errors import SchemaError
+from .rewriting import parts, schemas
 
-#: Keywords whose value maps names to schemas, and those whose value is no schema at all.
-_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
-_VALUES = ("enum", "const", "default", "examples", "example")
 _POINTERS = ("$ref", "$dynamicRef", "$recursiveRef")
-
-
-#: The vocabulary whose keywords a metaschema may leave out, and these keywords.
-_VALIDATION = "https://json-schema.org/draft/2020-12/vocab/validation"
-_VALIDATING = frozenset((
-    "type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength",
-    "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains", "maxProperties",
-    "minProperties", "required", "dependentRequired",
-))  # fmt: skip
-
-
-def meant(schema: Any, remotes: Mapping[str, Any]) -> Any:
-    """`schema` as its metaschema reads it, if that is among `remotes`: one without the vocabulary of validation makes
-    notes of its keywords."""
-    meta = remotes.get(str(schema.get("$schema")), {}) if isinstance(schema, Mapping) else {}
-    if not isinstance(meta, Mapping) or _VALIDATION in meta.get("$vocabulary", {_VALIDATION: True}):
-        return schema
-    return _without(schema, _VALIDATING)
-
-
-def _without(item: Any, keywords: frozenset[str]) -> Any:
-    if isinstance(item, list):
-        return [_without(each, keywords) for each in item]
-    if not isinstance(item, Mapping):
-        return item
-    copy: dict[str, Any] = {key: item[key] for key in item if key in _VALUES and key not in keywords}
-    for key, value, named in _children(item):
-        if named:
-            copy[key] = {name: _without(sub, keywords) for name, sub in value.items()}
-        elif key not in keywords:
-            copy[key] = _without(value, keywords)
-    return copy
 
 
 class References:
@@ -83,7 +49,7 @@ class References:
             raise SchemaError(f"{path}: $dynamicRef is not a text")
         anchor = ref.rpartition("#")[2]
         documents = [self.document, *self._remotes.values()]
-        found = [each for document in documents for each in _schemas(document) if each.get("$dynamicAnchor") == anchor]
+        found = [each for document in documents for each in schemas(document) if each.get("$dynamicAnchor") == anchor]
         return self.follow(ref, path) if len(found) <= 1 else None
 
     @cached_property
@@ -112,7 +78,7 @@ def registry(documents: Mapping[str, Any]) -> Any:
 
 def _pointed(document: Any, pointer: str, ref: str, path: str) -> Any:
     if pointer and not pointer.startswith("/"):
-        for found in _schemas(document):
+        for found in schemas(document):
             if pointer in (found.get("$anchor"), found.get("$dynamicAnchor")):
                 return found
         raise SchemaError(f"{path}: $ref {ref!r} names an anchor that does not exist")
@@ -126,52 +92,13 @@ def _pointed(document: Any, pointer: str, ref: str, path: str) -> Any:
     return target
 
 
-def _children(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """(key, value, whether the value maps names to schemas) of all that may be or hold a schema."""
-    for key, value in schema.items():
-        if key not in _VALUES:
-            yield key, value, key in _MAPS and isinstance(value, Mapping)
-
-
-def _schemas(document: Any) -> Iterator[Mapping[str, Any]]:
-    """Every object in `document` that may be a schema, outermost first."""
-    stack, seen = [document], set[int]()  # a Python object may hold itself
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping) and id(item) not in seen:
-            seen.add(id(item))
-            yield item
-            for _, value, named in _children(item):
-                stack.extend(value.values() if named else [value])
-        elif isinstance(item, list):
-            stack.extend(item)
-
-
 def _identified(document: Any) -> bool:
     """Whether a part of `document` has an identifier of its own, or refers to anything but a place in it."""
     return any(
         (found is not document and isinstance(found.get("$id"), str))
         or any(not str(found.get(key, "#")).startswith("#") for key in _POINTERS)
-        for found in _schemas(document)
+        for found in schemas(document)
     )
-
-
-def with_patterns(item: Any, change: Callable[[str], str]) -> Any:
-    """A copy of `item` with `change` made to every regular expression."""
-    if isinstance(item, list):
-        return [with_patterns(each, change) for each in item]
-    if not isinstance(item, Mapping):
-        return item
-    copy: dict[str, Any] = {key: item[key] for key in item if key in _VALUES}
-    for key, value, named in _children(item):
-        if key == "pattern" and isinstance(value, str):
-            copy[key] = change(value)
-        elif named:
-            changed = change if key == "patternProperties" else str
-            copy[key] = {changed(name): with_patterns(sub, change) for name, sub in value.items()}
-        else:
-            copy[key] = with_patterns(value, change)
-    return copy
 
 
 def _joined(base: str, ref: str) -> str:
@@ -187,8 +114,8 @@ def _absolute(item: Any, base: str) -> Any:
         return item
     if isinstance(item.get("$id"), str):
         base = urljoin(base, item["$id"]).removesuffix("#")
-    copy: dict[str, Any] = {key: item[key] for key in item if key in _VALUES}
-    for key, value, named in _children(item):
+    copy = dict(item)
+    for key, value, named in parts(item):
         if key == "$id" and isinstance(value, str):
             copy[key] = base
         elif key in _POINTERS and isinstance(value, str):

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaError
-from .digits import MAX_DIGITS
+from .digits import MAX_DIGITS, Numbers
 from .formats import FORMATS, unheld
 from .ir import MAX_COUNT, NOTHING, Lit, Node, Ref, alt, both, repeat, token
 from .merge import ASSERTIONS, Schema
@@ -39,7 +39,7 @@ def literals(compiler: Compiler, schema: Schema, values: list[Any], path: Path) 
     kinds = compiler.types(schema, path)
     if kinds is not None:
         values = [value for value in values if any(JSON_TYPES[kind](value) for kind in kinds)]
-    rest = {key: schema[key] for key in ASSERTIONS & schema.keys() - {"enum", "const", "type", "nullable"}}
+    rest = {key: schema[key] for key in ASSERTIONS & schema.keys() - {"enum", "const", "type"}}
     if rest:
         values = [value for value in values if compiler.valid(rest, value)]
     return alt(*(constant(compiler, value, path) for value in values))
@@ -88,7 +88,7 @@ def string(compiler: Compiler, schema: Schema, path: Path) -> Node:
         parts.append(repeat(Ref(f"{compiler.json.capitalize()}-char"), min(low, MAX_COUNT), high))
     if not parts:
         return compiler.use("string")
-    return quote(reduce(both, parts))
+    return compiler.filled(quote(reduce(both, parts)))
 
 
 def several(schema: Schema, keyword: str) -> tuple[Any, ...]:
@@ -113,7 +113,7 @@ def number(compiler: Compiler, schema: Schema, path: Path, *, whole: bool) -> No
     if whole:
         least = None if low is None else math.floor(low) + 1 if open_low else math.ceil(low)
         most = None if high is None else math.ceil(high) - 1 if open_high else math.floor(high)
-        if len(steps) == 1 and (node := _multiples(least, most, steps[0])) is not None:
+        if len(steps) == 1 and (node := _multiples(compiler.numbers, least, most, steps[0])) is not None:
             return token(node)
         if least is not None or most is not None or any(step != 1 for step in steps):
             parts.append(compiler.numbers.integers(least, most))
@@ -128,14 +128,14 @@ def number(compiler: Compiler, schema: Schema, path: Path, *, whole: bool) -> No
             compiler.relax(path, "multipleOf", "checked after decoding")
     if not parts:
         return compiler.use("integer" if whole else "number")
-    return token(reduce(both, parts))
+    return compiler.filled(token(reduce(both, parts)))
 
 
-def _multiples(least: int | None, most: int | None, step: int | float) -> Node | None:
+def _multiples(numbers: Numbers, least: int | None, most: int | None, step: int | float) -> Node | None:
     if least is None or most is None or step != int(step) or (most - least) // step > MAX_MULTIPLES:
         return None
     size = int(step)
-    return alt(*(Lit(str(value)) for value in range(-(-least // size) * size, most + 1, size)))
+    return alt(*(numbers.exactly(value) for value in range(-(-least // size) * size, most + 1, size)))
 
 
 def _bound(

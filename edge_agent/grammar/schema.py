@@ -18,12 +18,14 @@ from ..errors import SchemaError
 from . import digits
 from .arrays import array
 from .compiled import Compiled, Relaxation
-from .ir import EMPTY, NOTHING, Alt, And, Grammar, Lit, Minus, Node, Ref, Seq, Token, alt, both, minus, seq, token
+from .ir import EMPTY, NOTHING, Alt, And, Grammar, Lit, Minus, Node, Ref, Seq, Token, alt, both, minus, seq, token, walk
 from .library import grammar_file
 from .logic import KINDS, SCALARS, conditions, exclusive
 from .merge import ABOUT, ASSERTIONS, LOGIC, Schema, frozen, merge
 from .objects import Missing, object_
-from .references import References, meant
+from .references import References
+from .regular import is_empty
+from .rewriting import meant
 from .scalars import literals, number, string
 from .strings import DUMPED, SHORT, quote
 from .tidy import tidy
@@ -33,6 +35,8 @@ Path: TypeAlias = tuple[str, ...]
 #: Deepest nesting of a schema, and most sub-schemas of one; beyond, SchemaError names the place.
 MAX_SCHEMA_DEPTH = 48
 MAX_SCHEMAS = 20_000
+#: Most schemas that are joined with another; what combines schemas beyond that is relaxed.
+MAX_MERGES = 5_000
 #: Nesting from which on circles are looked for.
 CIRCLE_DEPTH = 10
 
@@ -123,6 +127,7 @@ class Compiler:
         self.narrowed: list[Relaxation] = []
         self.impossible: list[str] = []
         self._refs: dict[str, str] = {}
+        self._merges = 0
         self._shared: dict[Hashable, Ref] = {}
         self._seen: dict[int, tuple[Any, int]] = {}
         self._keys: dict[Hashable, int] = {}
@@ -182,14 +187,18 @@ class Compiler:
         """A reference to a new rule for `node`, or `node` itself where a rule would only hide it."""
         if isinstance(node, Ref | Lit) or node == NOTHING:
             return node
-        name = base = "--".join((self.slug, *map(slug, path)))[:200]
+        base = "--".join((self.slug, *map(slug, path)))[:200]
         if (base, node) not in self._named:
-            while name in self.rules:
-                self._numbers[base] = self._numbers.get(base, 1) + 1
-                name = f"{base}-{self._numbers[base]}"
-            self._named[base, node] = Ref(name)
-            self.rules[name], self.notes[name] = node, self.at(path)
+            self._named[base, node] = self._new(base, path, node)
         return self._named[base, node]
+
+    def _new(self, base: str, path: Path, node: Node) -> Ref:
+        name = base
+        while name in self.rules:
+            self._numbers[base] = self._numbers.get(base, 1) + 1
+            name = f"{base}-{self._numbers[base]}"
+        self.rules[name], self.notes[name] = node, self.at(path)
+        return Ref(name)
 
     def part(self, schema: Any, path: Path) -> Node:
         """The value of a property or item, as a rule of its own. Where schemas are joined, or so deep that it may go
@@ -198,13 +207,12 @@ class Compiler:
             return self.rule(path, self.value(schema, path))
         key = self._identity(schema)
         if key not in self._shared:
-            name = "--".join((self.slug, "shared", str(len(self._shared))))
-            self._shared[key] = Ref(name)
-            self.rules[name], self.notes[name] = EMPTY, self.at(path)
+            base = "--".join((self.slug, *map(slug, path[:CIRCLE_DEPTH])))[:200]
+            self._shared[key] = held = self._new(base, path, EMPTY)
             try:
-                self.rules[name] = self.value(schema, path)
+                self.rules[held.name] = self.value(schema, path)
             except Missing:
-                del self._shared[key], self.rules[name]
+                del self._shared[key], self.rules[held.name]
                 raise
         return self._shared[key]
 
@@ -255,9 +263,8 @@ class Compiler:
         says = ASSERTIONS & schema.keys()
         if not says:
             return self.use()
-        if "$ref" in schema and (self._draft7 or says <= {"$ref", "nullable"}):
-            target = self._reference(schema["$ref"], path)
-            return alt(target, token(Lit("null"))) if schema.get("nullable") is True else target
+        if "$ref" in schema and (self._draft7 or says <= {"$ref"}):
+            return self._reference(schema["$ref"], path)
         flat = self._flat(schema, path, frozenset())
         if isinstance(flat, bool):
             return self.use() if flat else NOTHING
@@ -278,7 +285,6 @@ class Compiler:
         if kinds is None:
             about = list(dict.fromkeys(ABOUT[key] for key in schema if key in ABOUT))
             kinds = about if about and self.call else ["object", "array", "string", "number", "boolean", "null"]
-            kinds = [*kinds, "null"] if schema.get("nullable") is True and "null" not in kinds else kinds
         return alt(*(self._one(kind, schema, path) for kind in kinds if kind != "integer" or "number" not in kinds))
 
     def _one(self, kind: str, schema: Schema, path: Path) -> Node:
@@ -308,8 +314,15 @@ class Compiler:
             self.relax(path, "not", "checked after decoding")
             return whole
         if kind == "string":
-            return quote(minus(self.unquoted(whole), self.unquoted(taken)))
-        return token(minus(whole, taken))
+            return self.filled(quote(minus(self.unquoted(whole), self.unquoted(taken))))
+        return self.filled(token(minus(whole, taken)))
+
+    def filled(self, node: Node) -> Node:
+        """`node`, or NOTHING where it is an intersection or difference of which nothing is left. Looks at few states,
+        since most are plainly not empty."""
+        if any(isinstance(part, And | Minus) for part in walk(node)) and is_empty(node, self.rules, limit=200):
+            return NOTHING
+        return node
 
     def unquoted(self, node: Node) -> Node:
         """A node of JSON strings without their quotes, in the spelling of this compilation."""
@@ -373,8 +386,6 @@ class Compiler:
     def _flat(self, schema: Mapping[str, Any], path: Path, seen: frozenset[str]) -> Any:
         """`schema` with `allOf`, and `$ref` that has neighbours, merged into it, and all other logic as `anyOf`."""
         flat: Any = dict(schema)
-        if flat.get("nullable") is True and isinstance(flat.get("type"), str):
-            flat["type"] = [flat["type"], "null"]
         if not _JOINED & flat.keys():
             return flat
         parts: list[Any] = []
@@ -391,6 +402,10 @@ class Compiler:
         branches = flat.pop("allOf", [])
         if not isinstance(branches, list):
             raise SchemaError(f"{self.at(path)}: allOf is not a list")
+        if self._merges > MAX_MERGES:
+            for keyword in {*LOGIC} & flat.keys():
+                del flat[keyword]
+                self.relax(path, keyword, "too many combinations: checked after decoding")
         try:
             further, widened = conditions(flat, lambda ref: self.references.follow(ref, self.at(path)))
         except (TypeError, AttributeError, ValueError):
@@ -404,6 +419,7 @@ class Compiler:
                 part = self._flat(part, path, seen)
             elif not isinstance(part, bool):
                 raise SchemaError(f"{self.at(path)}: {type(part).__name__} is not a schema")
+            self._merges += 1
             flat = merge(flat, part, lambda keyword, action: self.relax(path, keyword, action))
         return flat if isinstance(flat, bool) else self._evaluated(flat, path)
 
@@ -425,18 +441,21 @@ class Compiler:
         branches = schema.pop(keyword)
         if not isinstance(branches, list) or not branches:
             raise SchemaError(f"{self.at(path)}: {keyword} is not a list of schemas")
+        bare = not ASSERTIONS & schema.keys()
+        if self._merges > MAX_MERGES and not bare:
+            self.relax(path, keyword, "too many combinations: checked after decoding")
+            return self.value(schema, path)
         if keyword == "oneOf":
             apart = exclusive(branches, lambda ref: self.references.follow(ref, self.at(path)))
             if apart is None:
                 self.relax(path, "oneOf", "read as anyOf: that only one matches is checked after decoding")
             branches = branches if apart is None else apart
-        bare = not ASSERTIONS & schema.keys()
-        nodes: list[Node] = [token(Lit("null"))] if schema.get("nullable") is True else []
+        nodes: list[Node] = []
         missing: list[str] = []
         for branch in branches:
             try:
                 joined = branch if bare else {"allOf": [schema, branch]}
-                nodes.append(self.rule(path, self.value(joined, path)))
+                nodes.append(self.part(joined, path))
             except Missing as error:
                 missing += error.paths
         if missing and not nodes:

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..errors import SchemaError
 from .pattern import category
-from .references import registry, with_patterns
+from .references import registry
+from .rewriting import changed
 
 
 class Validator:
@@ -31,9 +32,9 @@ class Validator:
         except BadSchema as error:
             raise SchemaError(f"{error.json_path.removeprefix('$.')}: {error.message}") from None
         kind = extend(kind, {"multipleOf": _multiple})
-        known = registry({uri: with_patterns(document, _readable) for uri, document in remotes.items()})
+        known = registry({uri: changed(document, _readable) for uri, document in remotes.items()})
         checker = format_checker() if formats else None
-        self._validator = kind(with_patterns(schema, _readable), format_checker=checker, registry=known)
+        self._validator = kind(changed(schema, _readable), format_checker=checker, registry=known)
 
     def errors(self, value: Any) -> list[str]:
         """What is wrong with `value`, each with its place; empty when it is valid. Raises SchemaError when the schema
@@ -60,8 +61,17 @@ def _multiple(validator: Any, step: Any, value: Any, schema: Any) -> Iterator[An
         yield ValidationError(f"{value!r} is not a multiple of {step!r}")
 
 
-def _readable(pattern: str) -> str:
-    """An expression of ECMA-262 that Python does not read with its Unicode categories written out."""
+def _readable(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` with expressions that Python reads."""
+    if isinstance(schema.get("pattern"), str):
+        schema["pattern"] = _expression(schema["pattern"])
+    if isinstance(schema.get("patternProperties"), dict):
+        schema["patternProperties"] = {_expression(name): sub for name, sub in schema["patternProperties"].items()}
+    return schema
+
+
+def _expression(pattern: str) -> str:
+    """An expression of ECMA-262; if Python does not read it, with its Unicode categories written out."""
     try:
         re.compile(pattern)
     except re.error:
