@@ -80,7 +80,7 @@ def sayable(
 
     askable: parameters the model itself may ask for; empty for models not trained to ask.
     """
-    from .grammar import compile_schema
+    from .grammar.cache import compile_cached
     from .grammar.ir import assemble
 
     spans: dict[str, tuple[Span, ...] | None] = {}
@@ -94,7 +94,7 @@ def sayable(
         for kind in kinds.values():
             if kind not in spans:
                 spans[kind] = candidates(kind, said, now)
-        compiled = compile_schema(tool.parameters, name=name, copies=_copies(kinds, spans, said, words), call=True)
+        compiled = compile_cached(tool.parameters, name=name, copies=_copies(kinds, spans, said, words), call=True)
         if compiled.impossible:
             missing[name] = compiled.impossible
         parts.append(compiled.grammar)

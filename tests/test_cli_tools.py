@@ -88,4 +88,4 @@ def test_the_tools_that_help_texts_name_exist() -> None:
     known = {tool.qualified for tool in load()}
     for file in Path(edge_agent.cli.__file__).parent.glob("*.py"):
         named = re.findall(r"edge-agent (?:tools (?:run|show)|grammar show) ([a-z]+\.[a-z_]+)", file.read_text())
-        assert set(named) <= known, file
+        assert {name for name in named if not name.endswith((".json", ".gbnf"))} <= known, file

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.errors import InputError
-from edge_agent.grammar.ir import NOTHING, Grammar
+from edge_agent.grammar.ir import NOTHING, Grammar, Ref, assemble
 from edge_agent.grammar.lint import check
 from edge_agent.grammar.matcher import TextMatcher
 from edge_agent.grammar.plan import MAX_FIELD_CHARS, MAX_STEPS, reference, references, resolve_references
+from edge_agent.grammar.schema import compile_schema
 
 REFERENCES = ["$1", "$12", "$2.field", "$1.items[0].id", "$1[3][120]", "$1._a-B9", "$1" + ".a" * MAX_STEPS]
 PLAIN = ["", "$", "$0", "$01", "1", "$1.", "$1.50", "$1,000", "$1[01]", "$1[-1]", "$1[a]", "$1.a b", "to $1", "$1 ",
@@ -117,3 +118,14 @@ def test_every_place_in_a_result_can_be_referred_to(result: Any, data: st.DataOb
         key = data.draw(st.sampled_from(list(value) if isinstance(value, dict) else range(len(value))))
         value, path = value[key], path + (f".{key}" if isinstance(value, dict) else f"[{key}]")
     assert resolve_references({"a": [path]}, (result,)) == {"a": [value]}
+
+
+def test_arguments_of_a_planned_call_are_values_or_references() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}, "to": {"type": "string"}}, "required": ["n"]}
+    first = compile_schema(schema, name="send", call=True)
+    later = compile_schema(schema, name="send", call=True, instead=Ref("Earlier"))
+    whole = assemble(Ref("send"), [later.grammar, Grammar({"Earlier": reference(2)}, "Earlier")])
+    matcher = TextMatcher(whole)
+    assert all(map(matcher.accepts, ['{"n":1}', '{"n":"$1"}', '{"n":"$2.items[0].id","to":"$1"}', '{"n":3,"to":"x"}']))
+    assert not any(map(matcher.accepts, ['{"n":"$3"}', '{"n":"x"}', '{"to":"$1"}']))
+    assert not first.accepts('{"n":"$1"}')

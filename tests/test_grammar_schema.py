@@ -278,7 +278,9 @@ REMIND = {
 
 def test_copied_values_come_from_the_words_given() -> None:
     words = alt(Lit("buy milk"), Lit("milk"))
-    compiled = compile_schema(REMIND, copies={"text": words, "when": Lit("at 5"), "tags[]": Lit("t"), "place": None}, call=True)
+    compiled = compile_schema(
+        REMIND, copies={"text": words, "when": Lit("at 5"), "tags[]": Lit("t"), "place": None}, call=True
+    )
     matcher = TextMatcher(compiled.grammar)
     assert matcher.accepts('{"text":"milk","when":"at 5","tags":["t","t"]}')
     assert not matcher.accepts('{"text":"bread","when":"at 5"}')
@@ -295,14 +297,20 @@ def test_copied_values_without_words() -> None:
     nested = {"type": "object", "properties": {"inner": REMIND, "n": {"type": "integer"}}}
     assert compile_schema(nested, copies={"when": None}, call=True).impossible == ()
     assert not TextMatcher(compile_schema(nested, copies={"when": None}, call=True).grammar).unfinished('{"inner"')
-    assert compile_schema({**nested, "required": ["inner"]}, copies={"when": None}, call=True).impossible == ("inner.when",)
-    assert compile_schema({"type": "string", "x-edge-copy": "when"}, copies={"when": None}, call=True).impossible == ("value",)
+    assert compile_schema({**nested, "required": ["inner"]}, copies={"when": None}, call=True).impossible == (
+        "inner.when",
+    )
+    assert compile_schema({"type": "string", "x-edge-copy": "when"}, copies={"when": None}, call=True).impossible == (
+        "value",
+    )
     assert compile_schema(REMIND, call=True).accepts('{"text":"anything","when":"at all"}')
 
 
 def test_fragments_of_tools_are_assembled_without_compiling_again() -> None:
     copies = {"text": Ref("Words"), "when": Ref("Words")}
-    tools = [compile_schema(REMIND, name=name, copies=copies, call=True) for name in ("remind_me", "remind-me", "a", "a_b")]
+    tools = [
+        compile_schema(REMIND, name=name, copies=copies, call=True) for name in ("remind_me", "remind-me", "a", "a_b")
+    ]
     words = parse_gbnf('root ::= "x" | "y"').rules["root"]
     names = [tool.grammar.root for tool in tools]
     assert len(set(names)) == 4

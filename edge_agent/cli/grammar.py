@@ -333,6 +333,8 @@ def _worded(keyword: str, value: Any) -> str:
 
 def _source(file: str, tool: str | None, remotes: Path | None) -> str | list[_Schema]:
     """The GBNF text or the schemas that `file` is or holds."""
+    from ..grammar.library import with_library
+
     path = Path(file)
     if not path.exists() and path.name == file and path.suffix not in (".gbnf", ".json"):
         with build.make_agent(build.Options()) as agent:
@@ -340,7 +342,7 @@ def _source(file: str, tool: str | None, remotes: Path | None) -> str | list[_Sc
         return [_Schema(ours.name, ours.parameters, call=True, foreign=False)]
     text = _read(path)
     if path.suffix != ".json" and not text.lstrip().startswith(("{", "[")):
-        return text
+        return with_library(text)
     found = [*_schemas(_json(path, text), path, _documents(remotes))]
     chosen = [each for each in found if tool in (None, each.name)]
     if not chosen:

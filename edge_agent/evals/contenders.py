@@ -150,7 +150,7 @@ class _InProcess:
     """What ours and llguidance share: the walk along the tokens of each instance."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
 
     def close(self) -> None:
         """Nothing is held."""
@@ -207,7 +207,7 @@ class Ours(_InProcess):
         attempt.schema_ms = (time.perf_counter() - began) * 1e3
         attempt.report = [str(each) for each in self._compiled.report]
         attempt.narrowed = [str(each) for each in self._compiled.narrowed]
-        return None if self._compiled.empty else TokenMatcher(self._compiled.grammar, self._tokenizer)
+        return None if self._compiled.empty else TokenMatcher(self._compiled.grammar, self.tokenizer)
 
     def attempt(self, schema: Any, instances: Sequence[Instance]) -> Attempt:
         attempt = super().attempt(schema, instances)
@@ -239,7 +239,7 @@ class LLGuidance(_InProcess):
         return super().attempt(json.dumps(schema), instances)
 
     def _matcher(self, schema: Any, attempt: Attempt) -> TokenMatcher:
-        return _SchemaMatcher(schema, self._tokenizer)
+        return _SchemaMatcher(schema, self.tokenizer)
 
 
 class LlamaCpp:

@@ -15,8 +15,15 @@ from .ir import EMPTY, NOTHING, Chars, Lit, Node, alt, optional, repeat, seq
 
 #: Digits of a bound beyond which it is not written as grammar.
 MAX_DIGITS = 40
+#: Digits of a whole number that a float holds exactly.
+FREE_DIGITS = 15
 
 _DIGIT = Chars(((0x30, 0x39),))
+
+
+def is_whole(value: int | float) -> bool:
+    """Whether a number has no fraction. An int may be larger than any float."""
+    return isinstance(value, int) or value.is_integer()
 
 
 class Numbers:
@@ -64,11 +71,11 @@ class Numbers:
             options += _small(low, high)
         return alt(*options)
 
-    def exactly(self, value: int | float) -> Node:
-        """One number."""
-        if not float(value).is_integer() or abs(value) >= 10**MAX_DIGITS:
-            return Lit(json.dumps(value))
-        return alt(self.integers(int(value), int(value)), Lit(json.dumps(value)))
+    def exactly(self, *values: int | float) -> Node:
+        """One of these numbers."""
+        whole = [Lit(str(int(value))) for value in values if is_whole(value) and abs(value) < 10**FREE_DIGITS]
+        zeros = optional(seq(Lit("."), repeat(Lit("0"), 1))) if self.most is None else EMPTY
+        return alt(seq(alt(*whole), zeros), *(Lit(json.dumps(value)) for value in values))
 
     @lru_cache(256)  # noqa: B019 - there are two of these, for ever
     def multiples(self, step: Decimal) -> Node | None:

@@ -59,12 +59,12 @@ class _Place:
     """A matcher read byte by byte, whatever its tokens are."""
 
     def __init__(self, matcher: TokenMatcher, tokenizer: Any, ids: list[int]) -> None:
-        self.matcher, self._tokenizer, self._ids = matcher, tokenizer, ids
+        self.matcher, self.tokenizer, self._ids = matcher, tokenizer, ids
 
     @staticmethod
     def of(place: Grammar | TokenMatcher) -> _Place:
         matcher = TokenMatcher(place, byte_tokenizer()) if isinstance(place, Grammar) else place
-        return _Place(matcher, matcher._tokenizer, _byte_ids(matcher._tokenizer))
+        return _Place(matcher, matcher.tokenizer, _byte_ids(matcher.tokenizer))
 
     def accepted(self, data: bytes) -> int:
         return self.matcher.accepted([self._ids[byte] for byte in data])
@@ -73,12 +73,12 @@ class _Place:
         """The place after as much of `data` as is legal."""
         matcher = self.matcher.copy()
         all(matcher.accept(self._ids[byte]) for byte in data)
-        return _Place(matcher, self._tokenizer, self._ids)
+        return _Place(matcher, self.tokenizer, self._ids)
 
     def following(self) -> set[int]:
         mask = self.matcher.mask()
         if mask.sum() == 1 and not self.matcher.complete:  # a forced token may be longer than a byte
-            return {self._tokenizer.decode_bytes([int(mask.argmax())])[0]}
+            return {self.tokenizer.decode_bytes([int(mask.argmax())])[0]}
         return {byte for byte, token in enumerate(self._ids) if token >= 0 and mask[token]}
 
     def alternatives(self) -> list[str]:

@@ -19,7 +19,8 @@ from .lint import MAX_DEPTH, Places, check
 if TYPE_CHECKING:
     from lark import Lark, Token
 
-MAX_TEXT_BYTES = 2_000_000
+MAX_TEXT_BYTES = 600_000
+MAX_COUNT_DIGITS = 9
 #: Most parts that a repetition writes out.
 MAX_WRITTEN = 500
 
@@ -175,6 +176,9 @@ class _Reader:
 
     def _item(self, tree: Any) -> Node:
         inner, *counts = tree.children
+        if len(counts) > MAX_DEPTH:
+            message = f"{len(counts)} counts nested on one part, more than {MAX_DEPTH}"
+            raise GrammarError(message, line=counts[0].line, column=counts[0].column)
         node = self._choice(inner) if inner.data == "choice" else self._atom(inner)
         for count in counts:
             node = repeat(node, *_count(count))
@@ -195,6 +199,8 @@ def _count(written: str) -> tuple[int, int | None]:
     if written in "?*+":
         return {"?": (0, 1), "*": (0, None), "+": (1, None)}[written]
     low, comma, high = written[1:-1].replace(" ", "").partition(",")
+    if max(len(low), len(high)) > MAX_COUNT_DIGITS:
+        return 10**MAX_COUNT_DIGITS, None  # refused by the lint, which names its rule
     return int(low), (int(high) if high else None) if comma else int(low)
 
 

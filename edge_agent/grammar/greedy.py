@@ -45,7 +45,7 @@ def is_safe(
                     _overlap(more, after) for more in automaton.extensions(other)
                 ):
                     return False
-    except TooLarge:
+    except (TooLarge, RecursionError):
         return False
     return True
 

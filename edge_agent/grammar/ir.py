@@ -263,7 +263,8 @@ def _gathered(node: Seq | Alt | Repeat | Token | And | Minus) -> Facts:
     empty = False
     match node:
         case Repeat(item, low, high):
-            copies = max(high if high is not None else low, 1) * max(copies, 1)
+            written = high if high is not None else low
+            copies = written * max(copies, 1) if written > 1 else copies
             loops = loops if high is not None else (*loops, item)
             empty = low == 0 or parts[0].empty
         case Alt():

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 
 from ..errors import GrammarError
 from .greedy import is_safe
@@ -44,6 +46,8 @@ from .lint import fixed_point, nullable
 from .regular import expand
 from .strings import complement
 
+#: Most rules, written out, of a terminal that is a whole grammar.
+MAX_TERMINAL = 50_000
 _COUNTS = {(0, 1): "?", (0, None): "*", (1, None): "+"}
 _STRUCTURE = frozenset("{}[],:")
 _PIECES = re.compile(r'\\.?|[{}\[\],:"]|[^\\{}\[\],:"]+', re.DOTALL)
@@ -62,12 +66,21 @@ def to_lark(grammar: Grammar) -> str:
     split = inner.keys() <= loose.regular | loose.terminals.keys()
     if split and is_safe(outer, loose.terminals, rules, loose.promised):
         return _text(outer, inner, grammar.root)
-    if grammar.root in loose.regular:
+    if grammar.root in loose.regular and _written_out(rules, grammar.root) <= MAX_TERMINAL:
         return _text({}, rules, grammar.root)
     plain, wider = expand(grammar, limit=5000)
     if wider:
         raise GrammarError(f"rule {wider[0]!r} has an intersection too large to be matched outside of a token")
     return _text({name: _single(node) for name, node in plain.rules.items()}, {}, grammar.root)
+
+
+def _written_out(rules: dict[str, Node], root: str) -> int:
+    """How many mentions of rules `root`, which has no circles, comes to when they are written out."""
+    sizes: dict[str, int] = {}
+    for name in TopologicalSorter({name: facts(node).refs for name, node in rules.items()}).static_order():
+        mentions = Counter(part.name for part in walk(rules[name]) if isinstance(part, Ref))
+        sizes[name] = 1 + sum(count * sizes[ref] for ref, count in mentions.items())
+    return sizes[root]
 
 
 def _inner(rules: dict[str, Node], terminals: dict[str, Node]) -> dict[str, Node]:

@@ -17,6 +17,8 @@ KINDS = ("null", "boolean", "object", "array", "string", "number", "integer")
 SCALARS = ("null", "boolean", "string", "number", "integer")
 #: Deepest chain of negations and references that is followed.
 MAX_DEPTH = 12
+#: Most pairs of branches of a `oneOf` that might both hold and are told apart.
+MAX_PAIRS = 60
 #: What a `$ref` names; None when it is not known.
 Follow = Callable[[Any], Any]
 
@@ -158,9 +160,13 @@ def _of(schema: Any, kinds: set[str]) -> Any:
 def exclusive(branches: list[Any], follow: Follow) -> list[Any] | None:
     """`branches` of a `oneOf` such that at most one can hold; None where that cannot be said."""
     targets = [_target(branch, follow) for branch in branches]
+    close: list[list[int]] = []
+    for a in targets:
+        close.append([j for j, b in enumerate(targets) if j != len(close) and not apart(a, b)])
+        if sum(map(len, close)) > MAX_PAIRS:
+            return None
     found = []
-    for i, branch in enumerate(branches):
-        others = [j for j in range(len(branches)) if j != i and not apart(targets[i], targets[j])]
+    for branch, others in zip(branches, close, strict=True):
         try:
             opposites = [negate(branches[j], follow) for j in others]
         except Undecided:

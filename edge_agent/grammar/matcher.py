@@ -31,7 +31,7 @@ class TokenMatcher:
         from llguidance import LLMatcher, LLParserLimits
 
         check(grammar)
-        limits = LLParserLimits(initial_lexer_fuel=5_000_000, step_lexer_fuel=1_000_000, step_max_items=200_000)
+        limits = LLParserLimits(initial_lexer_fuel=2_000_000, step_lexer_fuel=1_000_000, step_max_items=200_000)
         text = LLMatcher.grammar_from_lark(to_lark(grammar))
         self._set(LLMatcher(tokenizer, text, log_level=0, limits=limits), tokenizer)
         self._raise()
@@ -39,13 +39,13 @@ class TokenMatcher:
     def _set(self, matcher: Any, tokenizer: Any) -> None:
         import numpy as np
 
-        self._matcher, self._tokenizer = matcher, tokenizer
+        self._matcher, self.tokenizer = matcher, tokenizer
         self._bits = np.zeros((tokenizer.vocab_size + 31) // 32, dtype=np.int32)
 
     def copy(self) -> TokenMatcher:
         """A matcher at the same place that goes on by itself. Costs about 10 µs."""
         other = TokenMatcher.__new__(TokenMatcher)
-        other._set(self._matcher.deep_copy(), self._tokenizer)
+        other._set(self._matcher.deep_copy(), self.tokenizer)
         return other
 
     def mask(self) -> NDArray[np.bool_]:
@@ -56,7 +56,7 @@ class TokenMatcher:
 
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
         self._raise()
-        bits = np.unpackbits(self._bits.view(np.uint8), count=self._tokenizer.vocab_size, bitorder="little")
+        bits = np.unpackbits(self._bits.view(np.uint8), count=self.tokenizer.vocab_size, bitorder="little")
         return bits.view(np.bool_)
 
     def accept(self, token_id: int) -> bool:

@@ -9,8 +9,8 @@ from ..errors import SchemaError
 from .ir import EMPTY, MAX_COUNT, NOTHING, Node, alt, both, minus, optional, repeat, seq
 from .merge import Schema
 from .pattern import Unsupported, may_match, translate
-from .regular import overlap
-from .strings import quote
+from .regular import matches, overlap
+from .strings import escape_text, quote
 
 if TYPE_CHECKING:
     from .schema import Compiler, Path
@@ -45,15 +45,17 @@ def object_(compiler: Compiler, schema: Schema, path: Path) -> Node:
         return NOTHING
     extra = _extra(compiler, schema)
     names = schema.get("propertyNames", True)
+    language = compiler.regular(names, (*path, "names")) if names is not True else None
     needed: list[Member] = []
     free: list[Member] = []
     missing: list[str] = []
     for name in dict.fromkeys((*declared, *required)):
         sub = _declared(name, declared, patterns, schema.get("additionalProperties", True))
-        if names is not True and not compiler.valid(names, name):
+        if language is not None and not matches(language, compiler.rules, escape_text(name)):
             sub = False
         try:
             node = compiler.part(sub, (*path, name))
+            node = node if path else alt(node, compiler.instead)
         except Missing as error:
             if name in required:
                 missing += error.paths
@@ -67,7 +69,7 @@ def object_(compiler: Compiler, schema: Schema, path: Path) -> Node:
     if missing and path:
         raise Missing(missing)
     compiler.impossible += missing
-    others = _others(compiler, patterns, extra, {*declared, *required}, names, path)
+    others = _others(compiler, patterns, extra, {*declared, *required}, language, path)
     if compiler.call:
         order = {name: i for i, name in enumerate(dict.fromkeys((*declared, *required)))}
         members = sorted((*needed, *free), key=lambda member: order[member[0]])
@@ -97,14 +99,14 @@ def _declared(name: str, declared: Schema, patterns: Schema, extra: Any) -> Any:
     return subs[0] if len(subs) == 1 else {"allOf": subs}
 
 
-def _others(compiler: Compiler, patterns: Schema, extra: Any, named: Iterable[str], names: Any, path: Path) -> Node:
+def _others(
+    compiler: Compiler, patterns: Schema, extra: Any, named: Iterable[str], language: Node | None, path: Path
+) -> Node:
     """One member that is not named, or NOTHING."""
     if extra is False and not patterns:
         return NOTHING
     words = alt(*(compiler.spelling.text(name) for name in named))
-    free_names = compiler.spelling.any_text
-    if names is not True:
-        free_names = compiler.regular(names, (*path, "names"))
+    free_names = compiler.spelling.any_text if language is None else language
     free_names = minus(free_names, words)
     classes: list[tuple[Node, list[Any]]] = [(free_names, [])]
     for i, (pattern, sub) in enumerate(patterns.items()):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaError
-from .digits import MAX_DIGITS, Numbers
+from .digits import MAX_DIGITS, Numbers, is_whole
 from .formats import FORMATS, unheld
 from .ir import MAX_COUNT, NOTHING, Lit, Node, Ref, alt, both, repeat, token
 from .merge import ASSERTIONS, Schema
 from .pattern import Unsupported, translate
-from .strings import json_text, quote
+from .regular import matches
+from .rewriting import changed
+from .strings import escape_text, json_text, quote
 
 if TYPE_CHECKING:
     from .schema import Compiler, Path
@@ -28,9 +31,7 @@ JSON_TYPES = {
     "array": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "integer": lambda value: (
-        isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-    ),
+    "integer": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and is_whole(value),
 }
 
 
@@ -41,8 +42,55 @@ def literals(compiler: Compiler, schema: Schema, values: list[Any], path: Path) 
         values = [value for value in values if any(JSON_TYPES[kind](value) for kind in kinds)]
     rest = {key: schema[key] for key in ASSERTIONS & schema.keys() - {"enum", "const", "type"}}
     if rest:
-        values = [value for value in values if compiler.valid(rest, value)]
-    return alt(*(constant(compiler, value, path) for value in values))
+        values = _allowed(compiler, rest, values, path)
+    numbers = [value for value in values if JSON_TYPES["number"](value)]
+    others = [value for value in values if not JSON_TYPES["number"](value)]
+    fixed = [token(compiler.numbers.exactly(*numbers))] if numbers else []
+    return alt(*fixed, *(constant(compiler, value, path) for value in others))
+
+
+def _allowed(compiler: Compiler, rest: Schema, values: list[Any], path: Path) -> list[Any]:
+    """The values that `rest` allows. Expressions are not run by Python, which some keep busy for ever."""
+    texts = [value for value in values if isinstance(value, str)]
+    if texts:
+        language = compiler.regular(rest, path)
+        texts = [text for text in texts if matches(language, compiler.rules, escape_text(text))]
+    others = [value for value in values if not isinstance(value, str)]
+    simple = changed(_standard(rest), _without_expressions)
+    if any(isinstance(value, dict | list) for value in others) and simple != _standard(rest):
+        compiler.relax(path, "enum", "patterns inside of its values are checked after decoding")
+    return texts + [value for value in others if _valid(simple, value)]
+
+
+def _without_expressions(schema: Schema) -> Schema:
+    return {key: schema[key] for key in schema if key not in ("pattern", "patternProperties", "format")}
+
+
+def _valid(schema: Schema, value: Any) -> bool:
+    """Whether a fixed value satisfies `schema`; True when that cannot be told."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError as BadSchema
+    from jsonschema.exceptions import UnknownType
+    from referencing.exceptions import Unresolvable
+
+    from .references import registry
+
+    try:
+        return bool(Draft202012Validator(schema, registry=registry({})).is_valid(value))
+    except (BadSchema, UnknownType, Unresolvable, TypeError, ValueError, AttributeError, ArithmeticError):
+        return True
+
+
+def _standard(schema: Any) -> Any:
+    """`schema` with the tuples of `merge` as standard JSON Schema."""
+    if isinstance(schema, list):
+        return [_standard(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    plain = {key: _standard(value) for key, value in schema.items() if key != "x-edge-copy"}
+    several = [{key: each} for key, value in plain.items() if isinstance(value, tuple) for each in value]
+    plain = {key: value for key, value in plain.items() if not isinstance(value, tuple)}
+    return {**plain, "allOf": [*plain.get("allOf", []), *several]} if several else plain
 
 
 def constant(compiler: Compiler, value: Any, path: Path) -> Node:
@@ -105,7 +153,7 @@ def number(compiler: Compiler, schema: Schema, path: Path, *, whole: bool) -> No
     for step in steps:
         if not JSON_TYPES["number"](step) or not 0 < step < math.inf:
             raise SchemaError(f"{compiler.at(path)}: multipleOf is not a positive number")
-    whole = whole or any(float(step).is_integer() for step in steps)
+    whole = whole or any(is_whole(step) for step in steps)
     if any(bound is not None and len(f"{bound:f}") > MAX_DIGITS for bound in (low, high)):
         compiler.relax(path, "minimum/maximum", "a bound has too many digits: no limit")
         low = high = None
@@ -135,7 +183,7 @@ def _multiples(numbers: Numbers, least: int | None, most: int | None, step: int 
     if least is None or most is None or step != int(step) or (most - least) // step > MAX_MULTIPLES:
         return None
     size = int(step)
-    return alt(*(numbers.exactly(value) for value in range(-(-least // size) * size, most + 1, size)))
+    return numbers.exactly(*range(-(-least // size) * size, most + 1, size))
 
 
 def _bound(
@@ -147,7 +195,7 @@ def _bound(
         value = schema.get(keyword)
         if value is None or (keyword == strict and isinstance(value, bool)):
             continue
-        if not JSON_TYPES["number"](value) or not math.isfinite(value):
+        if not JSON_TYPES["number"](value) or value in (math.inf, -math.inf) or value != value:
             raise SchemaError(f"{compiler.at(path)}: {keyword} is not a number")
         bounds.append((Decimal(str(value)), keyword == strict or schema.get(strict) is True))
     if not bounds:

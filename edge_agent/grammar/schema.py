@@ -37,6 +37,8 @@ MAX_SCHEMA_DEPTH = 48
 MAX_SCHEMAS = 20_000
 #: Most schemas that are joined with another; what combines schemas beyond that is relaxed.
 MAX_MERGES = 5_000
+#: Most values of an `enum`.
+MAX_VALUES = 10_000
 #: Nesting from which on circles are looked for.
 CIRCLE_DEPTH = 10
 
@@ -58,6 +60,7 @@ def compile_schema(
     call: bool = False,
     formats: bool = True,
     remotes: Mapping[str, Any] | None = None,
+    instead: Node | None = None,
 ) -> Compiled:
     """The grammar of the values that `schema` allows, with its rules named after `name` (a tool, as a rule).
 
@@ -74,6 +77,8 @@ def compile_schema(
             has it, in any text that `json.dumps` may give.
         formats: Whether `format` is to be held; the standard makes it a note unless one asks.
         remotes: Documents that `$ref`s may name, by URI. Nothing else is ever fetched.
+        instead: What each property of the outermost object may be instead of its value, such as a reference to an
+            earlier call's result (`plan.reference`).
 
     Raises:
         SchemaError: The schema is not JSON Schema, or is too deep or large, or (for a `call`) allows no value;
@@ -82,8 +87,13 @@ def compile_schema(
     Linear in the schema, save for the distribution of `anyOf` over the keywords beside it; a typical tool takes
     well under a millisecond. The first call of a process reads `grammars/` (about 0.1 s, mostly importing lark).
     """
-    schema = meant(schema, remotes or {})
-    compiler = Compiler(schema, name, copies or {}, call, formats, remotes)
+    try:
+        schema = meant(schema, remotes or {})
+        compiler = Compiler(schema, name, copies or {}, call, formats, remotes, instead)
+    except RecursionError:
+        raise SchemaError(f"{name}: the schema is too deep to be a grammar") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SchemaError(f"{name}: not JSON Schema ({error})") from error
     try:
         node = compiler.value(compiler.references.document, ())
     except Missing as error:
@@ -91,6 +101,9 @@ def compile_schema(
         node = compiler.use("string")
     except RecursionError:
         raise SchemaError(f"{name}: the schema is too deep to be a grammar") from None
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError) as error:
+        # keywords of the wrong kind in places that are not looked at one by one
+        raise SchemaError(f"{compiler.at(compiler.here)}: not JSON Schema ({error})") from error
     root = compiler.slug
     compiler.rules[root] = node
     rules = tidy(compiler.rules, root)
@@ -114,9 +127,11 @@ class Compiler:
         call: bool,
         formats: bool,
         remotes: Mapping[str, Any] | None,
+        instead: Node | None,
     ) -> None:
         self.references = References(document, remotes)
         self.name, self.copies, self.call, self.formats = name, copies, call, formats
+        self.instead = instead or NOTHING
         self.json, self.spelling, self.numbers = (
             ("json", SHORT, digits.SHORT) if call else ("json-text", DUMPED, digits.DUMPED)
         )
@@ -135,13 +150,14 @@ class Compiler:
         self._numbers: dict[str, int] = {}
         self._title = self._file(self.json)
         self._count = 0
+        self.here: Path = ()
         self._draft7 = isinstance(document, dict) and bool(re.search(r"draft-0[3-7]", str(document.get("$schema", ""))))
 
     # -- what the parts of a schema share --------------------------------------------------------------
 
     def at(self, path: Path) -> str:
         """`path` for people: `set_timer.tags[].name`."""
-        return ".".join((self.name, *path)).replace(".[", "[")
+        return ".".join((self.name, *map(str, path))).replace(".[", "[")
 
     def relax(self, path: Path, keyword: str, action: str) -> None:
         self.report.append(Relaxation(self.at(path), keyword, action))
@@ -169,19 +185,6 @@ class Compiler:
     def member(self, name: Node, value: Node) -> Node:
         """A name, which is a string, and its value."""
         return seq(name, Lit(":") if self.call else self.use("name-separator"), value)
-
-    def valid(self, schema: Any, value: Any) -> bool:
-        """Whether a fixed value satisfies `schema`; True when that cannot be told."""
-        from jsonschema import Draft202012Validator
-        from jsonschema.exceptions import SchemaError as BadSchema
-        from referencing.exceptions import Unresolvable
-
-        from .references import registry
-
-        try:
-            return bool(Draft202012Validator(_plain(schema), registry=registry({})).is_valid(value))
-        except (BadSchema, Unresolvable, TypeError, ValueError, AttributeError, ArithmeticError):
-            return True
 
     def rule(self, path: Path, node: Node) -> Node:
         """A reference to a new rule for `node`, or `node` itself where a rule would only hide it."""
@@ -251,11 +254,10 @@ class Compiler:
 
     def value(self, schema: Any, path: Path) -> Node:
         """The node for values of `schema`. Raises SchemaError, or Missing when words to copy are not there."""
-        self._count += 1
+        self._counted(path)
+        self.here = path
         if len(path) > MAX_SCHEMA_DEPTH:
             raise SchemaError(f"{self.at(path[:8])}: nested more than {MAX_SCHEMA_DEPTH} deep")
-        if self._count > MAX_SCHEMAS:
-            raise SchemaError(f"{self.at(path)}: the schema has more than {MAX_SCHEMAS} parts")
         if isinstance(schema, bool):
             return self.use() if schema else NOTHING
         if not isinstance(schema, Mapping):
@@ -277,8 +279,16 @@ class Compiler:
                 raise SchemaError(f"{self.at(path)}: enum is not a list")
             if "const" in flat:
                 values = [value for value in values if frozen(value) == frozen(flat["const"])]
-            return literals(self, flat, values, path)
+            if len(values) <= MAX_VALUES:
+                return literals(self, flat, values, path)
+            self.relax(path, "enum", f"more than {MAX_VALUES} values: checked after decoding")
+            flat = {key: flat[key] for key in flat if key not in ("enum", "const")}
         return self._typed(flat, path)
+
+    def _counted(self, path: Path) -> None:
+        self._count += 1
+        if self._count > MAX_SCHEMAS:
+            raise SchemaError(f"{self.at(path)}: the schema has more than {MAX_SCHEMAS} parts")
 
     def _typed(self, schema: Schema, path: Path) -> Node:
         kinds = self.types(schema, path)
@@ -415,6 +425,7 @@ class Compiler:
         if further or "$dynamicRef" in schema:
             flat[_CONDITIONAL] = True
         for part in (*parts, *branches, *further):
+            self._counted(path)
             if isinstance(part, Mapping):
                 part = self._flat(part, path, seen)
             elif not isinstance(part, bool):
@@ -465,18 +476,6 @@ class Compiler:
     def regular(self, schema: Any, path: Path) -> Node:
         """The strings that `schema` allows, without their quotes."""
         return self.unquoted(self.value({"allOf": [{"type": "string"}, schema]}, path))
-
-
-def _plain(schema: Any) -> Any:
-    """`schema` with the tuples of `merge` as standard JSON Schema."""
-    if isinstance(schema, list):
-        return [_plain(item) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    plain = {key: _plain(value) for key, value in schema.items() if key != COPY}
-    several = [{key: each} for key, value in plain.items() if isinstance(value, tuple) for each in value]
-    plain = {key: value for key, value in plain.items() if not isinstance(value, tuple)}
-    return {**plain, "allOf": [*plain.get("allOf", []), *several]} if several else plain
 
 
 @lru_cache(4096)

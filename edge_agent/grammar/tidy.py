@@ -17,8 +17,9 @@ def tidy(rules: dict[str, Node], root: str) -> dict[str, Node]:
     # Rules defined elsewhere (the person's words) are taken to end.
     mentioned = {name for node in rules.values() for name in facts(node).refs}
     ends = ending(rules | dict.fromkeys(mentioned - rules.keys(), EMPTY))
-    kept = {name: node if rules.keys() <= ends else _without(node, ends) for name, node in rules.items()}
-    kept = {name: node for name, node in kept.items() if name in ends}
+    kept = rules
+    if not rules.keys() <= ends:
+        kept = {name: _without(node, ends) for name, node in rules.items() if name in ends}
     if root not in kept:
         return {root: NOTHING}
     before = dict(kept)
