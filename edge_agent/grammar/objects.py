@@ -69,7 +69,7 @@ def object_(compiler: Compiler, schema: Schema, path: Path) -> Node:
     if missing and path:
         raise Missing(missing)
     compiler.impossible += missing
-    others = _others(compiler, patterns, extra, {*declared, *required}, language, path)
+    others = _others(compiler, patterns, extra, dict.fromkeys((*declared, *required)), language, path)
     if compiler.call:
         order = {name: i for i, name in enumerate(dict.fromkeys((*declared, *required)))}
         members = sorted((*needed, *free), key=lambda member: order[member[0]])

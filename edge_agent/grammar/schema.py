@@ -413,7 +413,7 @@ class Compiler:
         if not isinstance(branches, list):
             raise SchemaError(f"{self.at(path)}: allOf is not a list")
         if self._merges > MAX_MERGES:
-            for keyword in {*LOGIC} & flat.keys():
+            for keyword in sorted({*LOGIC} & flat.keys()):
                 del flat[keyword]
                 self.relax(path, keyword, "too many combinations: checked after decoding")
         try:
