@@ -292,13 +292,10 @@ class Agent:
 
         length: characters of the request, all of which may have to be copied.
         """
-        from .grammar.matcher import TokenMatcher
-
-        tokenizer = loaded.engine.guidance_tokenizer()
-        whole = TokenMatcher(sayable.grammar, tokenizer)
+        whole = loaded.matcher(sayable.grammar)
         calling, chosen = 0.0, whole
         if sayable.calls_only is not None:
-            calls = TokenMatcher(sayable.calls_only, tokenizer)
+            calls = loaded.matcher(sayable.calls_only)
             calling = legal_mass(logits, calls, whole)
             chosen = whole if 1.0 - calling > self.settings.decline_above else calls
         decoding = decode(loaded.session, logits, chosen, max_tokens=_ANSWER_TOKENS + length)

@@ -52,6 +52,7 @@ class Settings:
     context_tokens: int = _setting(4096, "size of the context window to allocate, in tokens", 256)
     threads: int = _setting(0, "inference threads; 0: chosen by physical cores and present load")
     gpu_layers: int = _setting(-1, "layers to offload to a GPU; -1: as many as the installed llama.cpp can", -1)
+    matcher: str = _setting("llguidance", "what holds answers to the grammar: llguidance, or llama.cpp (slower)")
     tools_kept: int = _setting(6, "how many tools retrieval keeps for a request", 1)
     max_calls: int = _setting(3, "most tool calls in one answer", 1)
     max_steps: int = _setting(1, "how often the model may act on results before it answers", 1)

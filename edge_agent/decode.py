@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .engine.base import Engine, Logits
     from .grammar.ir import Grammar
-    from .grammar.matcher import TokenMatcher
+    from .grammar.matcher import Matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +106,22 @@ class Session:
         return logits
 
 
-def legal_mass(logits: Logits, narrow: TokenMatcher, wide: TokenMatcher) -> float:
+def legal_mass(logits: Logits, narrow: Matcher, wide: Matcher) -> float:
     """Probability that the next token stays inside `narrow`, of all that `wide` allows. No tokens are consumed."""
     allowed = narrow.mask()
     return float(_softmax(logits, wide.mask() | allowed)[allowed].sum())
 
 
-def decode(session: Session, logits: Logits, grammar: Grammar | TokenMatcher, *, max_tokens: int = 384) -> Decoding:
+def decode(session: Session, logits: Logits, grammar: Grammar | Matcher, *, max_tokens: int = 384) -> Decoding:
     """Writes one answer, from the logits after the prompt until the grammar is fulfilled and the model ends.
 
     `ended` is False when `max_tokens` cut it short. Raises EngineError when the grammar allows nothing.
     """
+    from .grammar.ir import Grammar
     from .grammar.matcher import TokenMatcher
 
     engine = session.engine
-    tokenizer = engine.guidance_tokenizer()
-    matcher = grammar if isinstance(grammar, TokenMatcher) else TokenMatcher(grammar, tokenizer)
+    matcher = TokenMatcher(grammar, engine.guidance_tokenizer()) if isinstance(grammar, Grammar) else grammar
     ends = set(engine.info.end_tokens)
     written: list[int] = []
     choices: list[Choice] = []

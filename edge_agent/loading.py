@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from . import dialects
 from .config import Dirs, Settings
 from .decode import Session
 from .dialects.base import Dialect
 from .engine.base import Engine, open_engine
-from .errors import StoreError
+from .errors import ConfigError, StoreError
 from .events import Event, Notice
+
+if TYPE_CHECKING:
+    from .grammar.ir import Grammar
+    from .grammar.matcher import Matcher
+
+
+#: What may hold answers to the grammar.
+MATCHERS = ("llguidance", "llama.cpp")
 
 
 @dataclass(slots=True)
@@ -23,6 +32,15 @@ class Loaded:
     session: Session
     dialect: Dialect
     untuned: bool
+    native: bool = False
+
+    def matcher(self, grammar: Grammar) -> Matcher:
+        """What constrains an answer to `grammar`: llguidance or, when `native`, the engine's own sampler."""
+        from .grammar.matcher import TokenMatcher
+
+        if self.native:
+            return self.engine.native_matcher(grammar)
+        return TokenMatcher(grammar, self.engine.guidance_tokenizer())
 
 
 def load(settings: Settings, dirs: Dirs, model: str | None, dialect: str | None) -> Generator[Event, None, Loaded]:
@@ -30,6 +48,8 @@ def load(settings: Settings, dirs: Dirs, model: str | None, dialect: str | None)
 
     model: a catalogue name or a path; None is the chosen or bundled one. Raises ModelError or EngineError.
     """
+    if settings.matcher not in MATCHERS:
+        raise ConfigError(f"matcher: there is none named {settings.matcher!r}", hint="one of: " + ", ".join(MATCHERS))
     from .models import Store
     from .prepare import find, prepare
 
@@ -47,4 +67,4 @@ def load(settings: Settings, dirs: Dirs, model: str | None, dialect: str | None)
         path, sha256, kernels = prepared.path, prepared.sha256, prepared.kernels
     engine = open_engine(path, settings, sha256=sha256, kernels=kernels)
     untuned = file.dialect == "smollm2" and not (file.entry and file.entry.adapter)
-    return Loaded(engine, Session(engine), dialects.get(file.dialect), untuned)
+    return Loaded(engine, Session(engine), dialects.get(file.dialect), untuned, settings.matcher == "llama.cpp")

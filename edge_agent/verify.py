@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .dialects.base import Call
-from .errors import ToolError
+from .errors import SchemaError, ToolError
 from .provenance import trace
 from .tools import Registry, Tool
 
@@ -53,15 +53,12 @@ def _schema_problem(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, str]
             where = str(error).removeprefix(f"{tool.qualified}: ").partition(":")[0].partition(".")[0]
             return where if where in tool.parameters.get("properties", {}) else "", str(error)
         return None
-    from jsonschema import Draft202012Validator
-    from referencing import Registry as Schemas
-    from referencing.exceptions import Unresolvable
+    from .grammar.validator import Validator
 
-    try:  # an empty registry, because jsonschema would fetch what `$ref` names from the network
-        validator = Draft202012Validator(tool.parameters, registry=Schemas())
-        found = next(iter(validator.iter_errors(dict(arguments))), None)
-    except Unresolvable as error:
-        return "", f"{tool.qualified}: its schema refers to {error.ref!r}, which is not part of it"
+    try:
+        found = next(Validator(tool.parameters, remotes={}, formats=True).faults(dict(arguments)), None)
+    except SchemaError as error:
+        return "", f"{tool.qualified}: {error.message}"
     if found is None:
         return None
     absent = found.validator_value if found.validator == "required" and not found.absolute_path else ()

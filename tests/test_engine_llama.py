@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import random
 import subprocess
 import sys
 import time
@@ -15,12 +16,14 @@ import numpy as np
 import pytest
 from gguf_fixture import F32, STRING, U32, Tensor, build, write
 
+from edge_agent.decode import Session, decode
 from edge_agent.engine import Engine, open_engine
 from edge_agent.errors import ContextOverflowError, EngineError, InputError, ModelError
 
 pytest.importorskip("llama_cpp")
 from edge_agent.engine import llama
-from edge_agent.engine.llama import LlamaEngine, quantize, safe_kernels
+from edge_agent.engine.llama import LlamaEngine, NativeMatcher, quantize, safe_kernels
+from edge_agent.grammar import TokenMatcher, compile_schema, parse_gbnf
 
 pytestmark = pytest.mark.model
 
@@ -378,3 +381,39 @@ def test_an_interrupt_inside_a_native_callback_comes_again(monkeypatch: pytest.M
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
         native()
         time.sleep(2)
+
+
+def test_the_native_matcher_holds_the_same_language(small: LlamaEngine) -> None:
+    """Along random legal texts both allow the same tokens and end at the same places."""
+    grammar = compile_schema(
+        {"type": "object", "properties": {"n": {"type": "integer", "maximum": 99}, "w": {"enum": ["a b", "\u00e9"]}},
+         "required": ["n"]}, name="t", call=True,
+    ).grammar  # fmt: skip
+    choose = random.Random(5)
+    for _ in range(4):
+        ours, native = TokenMatcher(grammar, small.guidance_tokenizer()), small.native_matcher(grammar)
+        for _ in range(30):
+            # where a text is forced, llguidance allows only the tokens it would be cut into
+            assert (ours.mask() <= native.mask()).all() if ours.forced() else (ours.mask() == native.mask()).all()
+            assert (ours.complete, ours.stopped) == (native.complete, native.stopped)
+            if ours.stopped:
+                break
+            legal = set(ours.mask().nonzero()[0].tolist()) - set(small.info.end_tokens)
+            token = choose.choice(sorted(legal))
+            assert ours.accept(token)
+            assert native.accept(token)
+    assert not native.accept(small.tokenize("z")[0])
+    with pytest.raises(EngineError, match="refuses"):
+        NativeMatcher(small._vocab, small.info, "root ::= (")
+
+
+def test_decoding_by_the_native_matcher(small: LlamaEngine) -> None:
+    grammar = parse_gbnf('root ::= "red" | "blue"')
+    session = Session(small)
+    logits, _ = session.prefill(small.tokenize("The sky is"))
+    kept = logits.copy()
+    by_ours = decode(session, logits, grammar)
+    session.prefill(small.tokenize("The sky is"))
+    by_native = decode(session, kept, small.native_matcher(grammar))
+    assert by_native.ended
+    assert by_native.text == by_ours.text

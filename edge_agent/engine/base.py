@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..config import Settings
+    from ..grammar.ir import Grammar
+    from ..grammar.matcher import Matcher
 
     Logits: TypeAlias = NDArray[np.float32]
 
@@ -51,6 +53,10 @@ class Engine(Protocol):
 
     def guidance_tokenizer(self) -> Any:
         """This vocabulary as the grammar matcher wants it (`llguidance.LLTokenizer`), built once."""
+        ...
+
+    def native_matcher(self, grammar: Grammar) -> Matcher:
+        """The engine's own grammar sampler at the start of `grammar`; EngineError if it has none or refuses."""
         ...
 
     def evaluate(self, tokens: Sequence[int], *, sequence: int = 0) -> Logits:

@@ -15,6 +15,8 @@ from ..errors import ContextOverflowError, EngineError
 from .base import EngineInfo
 
 if TYPE_CHECKING:
+    from ..grammar.ir import Grammar
+    from ..grammar.matcher import Matcher
     from .base import Logits
 
 #: llguidance's byte tokenizer: 256 bytes, five marks and the end token
@@ -46,6 +48,9 @@ class ScriptedEngine:
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         return bytes(token for token in tokens if token < _BYTES).decode(errors="replace")
+
+    def native_matcher(self, grammar: Grammar) -> Matcher:
+        raise EngineError("the scripted engine has no grammar sampler of its own")
 
     def guidance_tokenizer(self) -> Any:
         from llguidance import LLTokenizer

@@ -15,8 +15,8 @@ from .ir import EMPTY, NOTHING, Chars, Lit, Node, alt, optional, repeat, seq
 
 #: Digits of a bound beyond which it is not written as grammar.
 MAX_DIGITS = 40
-#: Digits of a whole number that a float holds exactly.
-FREE_DIGITS = 15
+#: Up to here a float holds whole numbers exactly.
+MAX_EXACT = 2**53
 
 _DIGIT = Chars(((0x30, 0x39),))
 
@@ -31,11 +31,11 @@ class Numbers:
 
     most: Digits where no bound limits them, before the point and after it. 15 of them fit a double exactly, and a
         model cannot write digits for ever. None: as many as one likes, and every other way of writing the number
-        that `json.dumps` has: `5.0` for a whole number, `-0.0`, `1e-07`, `1e+16`.
+        that `json.dumps` has: `-0.0`, `1e-07`, `1e+16` and, with `whole_floats`, `5.0` for a whole number.
     """
 
-    def __init__(self, most: int | None) -> None:
-        self.most = most
+    def __init__(self, most: int | None, *, whole_floats: bool = True) -> None:
+        self.most, self.whole_floats = most, whole_floats and most is None
         self._any_fraction = optional(seq(Lit("."), repeat(_DIGIT, 1, most)))
 
     def integers(self, low: int | None, high: int | None) -> Node:
@@ -48,7 +48,7 @@ class Numbers:
             options.append(seq(Lit("-"), self._natural(max(1, -high) if high is not None else 1, top)))
         if high is None or high >= 0:
             options.append(self._natural(max(0, low or 0), high))
-        if self.most is not None:
+        if not self.whole_floats:
             return alt(*options)
         if (low is None or low <= 0) and (high is None or high >= 0):
             options.append(Lit("-0"))
@@ -73,8 +73,8 @@ class Numbers:
 
     def exactly(self, *values: int | float) -> Node:
         """One of these numbers."""
-        whole = [Lit(str(int(value))) for value in values if is_whole(value) and abs(value) < 10**FREE_DIGITS]
-        zeros = optional(seq(Lit("."), repeat(Lit("0"), 1))) if self.most is None else EMPTY
+        whole = [Lit(str(int(value))) for value in values if is_whole(value) and abs(value) <= MAX_EXACT]
+        zeros = optional(seq(Lit("."), repeat(Lit("0"), 1))) if self.whole_floats else EMPTY
         return alt(seq(alt(*whole), zeros), *(Lit(json.dumps(value)) for value in values))
 
     @lru_cache(256)  # noqa: B019 - there are two of these, for ever
@@ -297,3 +297,5 @@ _ENDLESS = 1_000_000
 SHORT = Numbers(15)
 #: What programs write.
 DUMPED = Numbers(None)
+#: The same up to draft-04, in which 5.0 is no integer.
+OLD = Numbers(None, whole_floats=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import GrammarError
 from .ir import Grammar
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+
+class Matcher(Protocol):
+    """What constrains decoding: `TokenMatcher`, or an engine's own (`Engine.native_matcher`)."""
+
+    def mask(self) -> NDArray[np.bool_]: ...
+    def accept(self, token_id: int) -> bool: ...
+    def forced(self) -> list[int]: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def stopped(self) -> bool: ...
 
 
 class TokenMatcher:
@@ -31,7 +43,9 @@ class TokenMatcher:
         from llguidance import LLMatcher, LLParserLimits
 
         check(grammar)
-        limits = LLParserLimits(initial_lexer_fuel=2_000_000, step_lexer_fuel=1_000_000, step_max_items=200_000)
+        limits = LLParserLimits(
+            initial_lexer_fuel=2_000_000, step_lexer_fuel=1_000_000, step_max_items=200_000, max_items_in_row=20_000
+        )
         text = LLMatcher.grammar_from_lark(to_lark(grammar))
         self._set(LLMatcher(tokenizer, text, log_level=0, limits=limits), tokenizer)
         self._raise()

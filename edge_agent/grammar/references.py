@@ -79,7 +79,11 @@ def registry(documents: Mapping[str, Any]) -> Any:
 def _pointed(document: Any, pointer: str, ref: str, path: str) -> Any:
     if pointer and not pointer.startswith("/"):
         for found in schemas(document):
-            if pointer in (found.get("$anchor"), found.get("$dynamicAnchor")):
+            old = "#" + pointer  # draft-04 to -07
+            if pointer in (found.get("$anchor"), found.get("$dynamicAnchor")) or old in (
+                found.get("$id"),
+                found.get("id"),
+            ):
                 return found
         raise SchemaError(f"{path}: $ref {ref!r} names an anchor that does not exist")
     target = document
@@ -95,7 +99,7 @@ def _pointed(document: Any, pointer: str, ref: str, path: str) -> Any:
 def _identified(document: Any) -> bool:
     """Whether a part of `document` has an identifier of its own, or refers to anything but a place in it."""
     return any(
-        (found is not document and isinstance(found.get("$id"), str))
+        (found is not document and isinstance(found.get("$id"), str) and found["$id"][:1] != "#")
         or any(not str(found.get(key, "#")).startswith("#") for key in _POINTERS)
         for found in schemas(document)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,25 @@ _VALIDATING = frozenset((
     "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains", "maxProperties",
     "minProperties", "required", "dependentRequired",
 ))  # fmt: skip
+
+
+#: The first draft that knows a keyword, of those that came after draft-04.
+_SINCE = {
+    **dict.fromkeys(("const", "contains", "propertyNames"), 6),
+    **dict.fromkeys(("if", "then", "else"), 7),
+    **dict.fromkeys((
+        "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "minContains",
+        "maxContains", "$recursiveRef",
+    ), 8),
+    **dict.fromkeys(("prefixItems", "$dynamicRef"), 9),
+}  # fmt: skip
+_DRAFT = re.compile(r"json-schema\.org/draft(?:-0([3-7])|/20(19-09|20-12))/")
+
+
+def draft(schema: Any) -> int:
+    """The draft that a schema names, 8 and 9 being 2019-09 and 2020-12; the newest when it names none."""
+    named = _DRAFT.search(str(schema.get("$schema"))) if isinstance(schema, Mapping) else None
+    return 9 if named is None else int(named[1]) if named[1] else 8 if named[2] == "19-09" else 9
 
 
 def parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
@@ -51,10 +71,14 @@ def changed(item: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> An
 
 
 def meant(schema: Any, remotes: Mapping[str, Any]) -> Any:
-    """`schema` in the standard's own words: OpenAPI's `nullable` written out, and, where its metaschema is among
-    `remotes` and lacks the vocabulary of validation, without that vocabulary's keywords."""
+    """`schema` in the standard's own words: OpenAPI's `nullable` written out; without keywords that the draft it names
+    does not know; and, where its metaschema is among `remotes` and lacks the vocabulary of validation, without that
+    vocabulary's keywords."""
     if any(found.get("nullable") is True for found in schemas(schema)):
         schema = changed(schema, _nullable)
+    known = draft(schema)
+    if known < max(_SINCE.values()) and any(_SINCE.get(key, 0) > known for each in schemas(schema) for key in each):
+        schema = changed(schema, lambda each: {key: each[key] for key in each if _SINCE.get(key, 0) <= known})
     meta = remotes.get(str(schema.get("$schema")), {}) if isinstance(schema, Mapping) else {}
     if isinstance(meta, Mapping) and _VALIDATION not in meta.get("$vocabulary", {_VALIDATION: True}):
         schema = changed(schema, lambda each: {key: each[key] for key in each if key not in _VALIDATING})

@@ -175,7 +175,7 @@ def number(compiler: Compiler, schema: Schema, path: Path, *, whole: bool) -> No
         else:
             compiler.relax(path, "multipleOf", "checked after decoding")
     if not parts:
-        return compiler.use("integer" if whole else "number")
+        return compiler.integer() if whole else compiler.use("number")
     return compiler.filled(token(reduce(both, parts)))
 
 

@@ -25,7 +25,7 @@ from .merge import ABOUT, ASSERTIONS, LOGIC, Schema, frozen, merge
 from .objects import Missing, object_
 from .references import References
 from .regular import is_empty
-from .rewriting import meant
+from .rewriting import draft, meant
 from .scalars import literals, number, string
 from .strings import DUMPED, SHORT, quote
 from .tidy import tidy
@@ -37,6 +37,8 @@ MAX_SCHEMA_DEPTH = 48
 MAX_SCHEMAS = 20_000
 #: Most schemas that are joined with another; what combines schemas beyond that is relaxed.
 MAX_MERGES = 5_000
+#: The last draft in which 5.0 is no integer.
+OLD_INTEGERS = 4
 #: Most values of an `enum`.
 MAX_VALUES = 10_000
 #: Nesting from which on circles are looked for.
@@ -151,7 +153,9 @@ class Compiler:
         self._title = self._file(self.json)
         self._count = 0
         self.here: Path = ()
-        self._draft7 = isinstance(document, dict) and bool(re.search(r"draft-0[3-7]", str(document.get("$schema", ""))))
+        self._draft = draft(document)
+        if self._draft <= OLD_INTEGERS and not call:
+            self.numbers = digits.OLD
 
     # -- what the parts of a schema share --------------------------------------------------------------
 
@@ -173,6 +177,10 @@ class Compiler:
     def use(self, rule: str = "") -> Ref:
         """A rule of JSON's own grammar; that of any value by default."""
         return Ref(f"{self._title}-{rule}" if rule else self._title)
+
+    def integer(self) -> Node:
+        """Any integer, as the draft has it."""
+        return token(self.numbers.integers(None, None)) if self.numbers is digits.OLD else self.use("integer")
 
     def format(self, kind: str) -> Ref:
         """The strings of a format, without their quotes."""
@@ -265,7 +273,7 @@ class Compiler:
         says = ASSERTIONS & schema.keys()
         if not says:
             return self.use()
-        if "$ref" in schema and (self._draft7 or says <= {"$ref"}):
+        if "$ref" in schema and (self._draft <= 7 or says <= {"$ref"}):
             return self._reference(schema["$ref"], path)
         flat = self._flat(schema, path, frozenset())
         if isinstance(flat, bool):
@@ -302,7 +310,7 @@ class Compiler:
         if opposite is not None and kind in SCALARS:
             return self._without(kind, {key: schema[key] for key in schema if key != "not"}, opposite, path)
         if all(ABOUT.get(key) != ("number" if kind == "integer" else kind) for key in schema):
-            return self.use(kind)
+            return self.integer() if kind == "integer" else self.use(kind)
         match kind:
             case "object":
                 return object_(self, schema, path)

@@ -6,12 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaError
 from .pattern import category
 from .references import registry
-from .rewriting import changed
+from .rewriting import changed, meant
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 
 class Validator:
@@ -26,6 +29,7 @@ class Validator:
 
         from .formats import format_checker
 
+        schema = meant(schema, remotes)
         kind = validator_for(schema, default=Draft202012Validator)
         try:
             kind.check_schema(schema, format_checker=format_checker())
@@ -37,16 +41,18 @@ class Validator:
         self._validator = kind(changed(schema, _readable), format_checker=checker, registry=known)
 
     def errors(self, value: Any) -> list[str]:
-        """What is wrong with `value`, each with its place; empty when it is valid. Raises SchemaError when the schema
-        refers to what is not there, or to itself without end."""
+        """What is wrong with `value`, each with its place; empty when it is valid. Raises as `faults`."""
+        return [f"{fault.json_path.removeprefix('$.')}: {fault.message}" for fault in self.faults(value)]
+
+    def faults(self, value: Any) -> Iterator[ValidationError]:
+        """The same as jsonschema puts it, one by one. Raises SchemaError when the schema refers to what is not there,
+        or to itself without end."""
         from referencing.exceptions import Unresolvable
 
         try:
-            return [
-                f"{error.json_path.removeprefix('$.')}: {error.message}" for error in self._validator.iter_errors(value)
-            ]
+            yield from self._validator.iter_errors(value)
         except Unresolvable as error:
-            raise SchemaError(f"cannot follow {error}") from None
+            raise SchemaError(f"cannot follow {error.ref!r}, which is not part of the schema") from None
         except RecursionError:
             raise SchemaError("the schema refers to itself without end") from None
         except re.error as error:
