@@ -42,6 +42,8 @@ class Numbers:
         """Integers from `low` to `high`, both included; None is no bound. NOTHING when the range is empty."""
         if low is not None and high is not None and low > high:
             return NOTHING
+        if low == 0 and high is None and self.whole_floats:
+            return seq(alt(Lit("-0"), _WHOLE), optional(seq(Lit("."), repeat(Lit("0"), 1))), optional(_POWER))
         options: list[Node] = []
         if low is None or low < 0:
             top = None if low is None else -low
@@ -59,6 +61,8 @@ class Numbers:
         self, low: Decimal | None, high: Decimal | None, *, open_low: bool = False, open_high: bool = False
     ) -> Node:
         """Decimals between `low` and `high` (left out themselves when open)."""
+        if low == 0 and high is None and self.most is None and not open_low:
+            return seq(alt(Lit("-0"), _WHOLE), self._any_fraction, optional(_ANY_POWER))
         options: list[Node] = []
         if low is None or low < 0:
             options.append(seq(Lit("-"), self._positive(_negated(high), _negated(low), open_high, open_low)))
@@ -290,6 +294,9 @@ def _decimal(value: int | None) -> Decimal | None:
 
 
 _E = Chars(((0x45, 0x45), (0x65, 0x65)))
+_WHOLE = alt(Lit("0"), seq(_between("1", "9"), repeat(_DIGIT)))
+_POWER = seq(_E, optional(Lit("+")), repeat(_DIGIT, 1))
+_ANY_POWER = seq(_E, optional(Chars(((0x2B, 0x2B), (0x2D, 0x2D)))), repeat(_DIGIT, 1))
 _LARGE, _SMALL = Decimal(10) ** 16, Decimal(10) ** -4
 _ENDLESS = 1_000_000
 

@@ -130,12 +130,14 @@ Node: TypeAlias = Lit | Chars | Ref | Seq | Alt | Repeat | Token | And | Minus
 class Grammar:
     """Rules by name, in the order they read best; `root` names the start rule.
 
-    `notes` maps a rule name to the source path it came from (`set_timer.duration`), printed as comments.
+    `notes` maps a rule name to the source path it came from (`set_timer.duration`), printed as comments. `tidy` says
+    that all its rules come to an end and none begins with itself or repeats what is empty: `lint.check` believes it.
     """
 
     rules: Mapping[str, Node]
     root: str = "root"
     notes: Mapping[str, str] = field(default_factory=dict)
+    tidy: bool = field(default=False, compare=False, repr=False)
 
 
 EMPTY = Lit("")

@@ -7,7 +7,7 @@ empty", which is linear times the depth of the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -90,6 +90,8 @@ def check(grammar: Grammar, places: Places | None = None) -> tuple[Finding, ...]
             raise fail(name, _problem(known.flawed))
         if known.copies > MAX_EXPANSION:
             raise fail(name, f"repeats its parts {known.copies} times when written out, more than {MAX_EXPANSION}")
+    if grammar.tidy:
+        return ()
     endless = rules.keys() - ending(rules)
     if endless:
         raise fail(next(name for name in rules if name in endless), "can never come to an end")
@@ -105,9 +107,9 @@ def check(grammar: Grammar, places: Places | None = None) -> tuple[Finding, ...]
     )
 
 
-def ending(rules: dict[str, Node]) -> set[str]:
-    """The rules of which some text is finite."""
-    return fixed_point(rules, _ends)
+def ending(rules: dict[str, Node], known: Iterable[str] = ()) -> set[str]:
+    """The rules of which some text is finite, given that those `known` are such."""
+    return fixed_point(rules, _ends, known)
 
 
 def _problem(part: Node) -> str:
@@ -127,9 +129,9 @@ def expansion(node: Node) -> int:
     return facts(node).copies
 
 
-def fixed_point(rules: dict[str, Node], test: Callable[[Node, set[str]], bool]) -> set[str]:
+def fixed_point(rules: dict[str, Node], test: Callable[[Node, set[str]], bool], known: Iterable[str] = ()) -> set[str]:
     """The rules that pass `test`, given which others do. Backwards, since rules mostly mention later ones."""
-    found: set[str] = set()
+    found = set(known)
     count = -1
     while count != len(found):
         count = len(found)

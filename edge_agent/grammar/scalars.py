@@ -56,10 +56,12 @@ def _allowed(compiler: Compiler, rest: Schema, values: list[Any], path: Path) ->
         language = compiler.regular(rest, path)
         texts = [text for text in texts if matches(language, compiler.rules, escape_text(text))]
     others = [value for value in values if not isinstance(value, str)]
-    simple = changed(_standard(rest), _without_expressions)
-    if any(isinstance(value, dict | list) for value in others) and simple != _standard(rest):
+    standard = _standard(rest)
+    if changed(standard, _without_expressions) == standard:
+        return texts + [value for value in others if _valid(standard, value)]
+    if others:
         compiler.relax(path, "enum", "patterns inside of its values are checked after decoding")
-    return texts + [value for value in others if _valid(simple, value)]
+    return texts + others
 
 
 def _without_expressions(schema: Schema) -> Schema:

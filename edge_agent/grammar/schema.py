@@ -115,7 +115,9 @@ def compile_schema(
     report = tuple(dict.fromkeys(compiler.report))
     narrowed = tuple(dict.fromkeys(compiler.narrowed))
     impossible = tuple(dict.fromkeys(compiler.impossible))
-    return Compiled(Grammar(rules, root, notes), report, narrowed, impossible, schema, remotes or {}, formats)
+    return Compiled(
+        Grammar(rules, root, notes, tidy=True), report, narrowed, impossible, schema, remotes or {}, formats
+    )
 
 
 class Compiler:

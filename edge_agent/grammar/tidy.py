@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ir import EMPTY, NOTHING, Alt, Node, Ref, alt, facts, reachable, rewrite
+from .ir import NOTHING, Alt, Node, Ref, alt, facts, reachable, rewrite
 from .lint import ending
 
 
@@ -14,9 +14,9 @@ def tidy(rules: dict[str, Node], root: str) -> dict[str, Node]:
     options, since that is what each of them means, and left recursion is gone. An unfulfillable `root` comes
     back as NOTHING.
     """
-    # Rules defined elsewhere (the person's words) are taken to end.
+    # Rules defined elsewhere (the person's words) and those of `grammars/`, which are capitalised, come to an end.
     mentioned = {name for node in rules.values() for name in facts(node).refs}
-    ends = ending(rules | dict.fromkeys(mentioned - rules.keys(), EMPTY))
+    ends = ending(rules, {name for name in (*rules, *mentioned) if name not in rules or name[:1].isupper()})
     kept = rules
     if not rules.keys() <= ends:
         kept = {name: _without(node, ends) for name, node in rules.items() if name in ends}
