@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .dialects.base import Call, CallRules, Dialect, Message, Prompt, ToolSpec
+from .errors import SchemaError
 from .grammar.ir import Grammar, Node, Ref
 from .provenance import Span, candidates, copy_kinds, free_text
 from .retrieve import Shot
@@ -94,7 +95,11 @@ def sayable(
         for kind in kinds.values():
             if kind not in spans:
                 spans[kind] = candidates(kind, said, now)
-        compiled = compile_cached(tool.parameters, name=name, copies=_copies(kinds, spans, said, words), call=True)
+        try:
+            compiled = compile_cached(tool.parameters, name=name, copies=_copies(kinds, spans, said, words), call=True)
+        except SchemaError as error:  # one tool's schema must not fail the others
+            relaxed.append(f"{error.message}: it cannot be called")
+            continue
         if compiled.impossible:
             missing[name] = compiled.impossible
         parts.append(compiled.grammar)

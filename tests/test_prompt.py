@@ -120,3 +120,13 @@ def test_every_tools_example_of_this_file_can_be_said() -> None:
         for example in tool.examples:
             call = f"{tool.name} {json.dumps(dict(example.arguments), separators=(',', ':'))}"
             assert TextMatcher(sayable(example.text, tool).grammar).accepts(call)
+
+
+def test_a_schema_that_allows_nothing_fails_no_other_tool() -> None:
+    never = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3, "maximum": 2}}, "required": ["n"]}
+    broken = tool_from_schema({"name": "broken", "description": "Never.", "parameters": never}, print)
+    rules = prompt.sayable(SMOLLM2, {"broken": broken, **BY_NAME}, WATER, NOW, max_calls=1)
+    (note,) = rules.relaxed
+    assert note == "broken: no value can satisfy this schema: it cannot be called"
+    assert not TextMatcher(rules.grammar).unfinished("broken")
+    assert prompt.sayable(SMOLLM2, {"broken": broken}, WATER, NOW, max_calls=1).calls_only is None
