@@ -397,3 +397,13 @@ def _json(text: str) -> tuple[Any] | None:
         return (json.loads(text),)
     except ValueError:
         return None
+
+
+def test_numbers_from_zero_as_programs_write_them() -> None:
+    number = TextMatcher(compile_schema({"type": "number", "minimum": 0}).grammar)
+    good = ["0", "-0", "-0.0", "0.1", "5", "12.50", "1e-07", "1e+16", "3E2"]
+    assert [text for text in good if not number.accepts(text)] == []
+    assert [text for text in ("-0.1", "-1", "-0.01", "-0e5.", "01", "-1e-07") if number.accepts(text)] == []
+    whole = TextMatcher(compile_schema({"type": "integer", "minimum": 0}).grammar)
+    assert all(map(whole.accepts, ["0", "-0", "-0.0", "7", "7.0", "1e+16"]))
+    assert not any(map(whole.accepts, ["-1", "0.5", "-0.5", "1e-07"]))

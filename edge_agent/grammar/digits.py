@@ -62,7 +62,8 @@ class Numbers:
     ) -> Node:
         """Decimals between `low` and `high` (left out themselves when open)."""
         if low == 0 and high is None and self.most is None and not open_low:
-            return seq(alt(Lit("-0"), _WHOLE), self._any_fraction, optional(_ANY_POWER))
+            zero = seq(Lit("-0"), optional(seq(Lit("."), repeat(Lit("0"), 1))))
+            return alt(zero, seq(_WHOLE, self._any_fraction, optional(_ANY_POWER)))
         options: list[Node] = []
         if low is None or low < 0:
             options.append(seq(Lit("-"), self._positive(_negated(high), _negated(low), open_high, open_low)))
