@@ -125,10 +125,6 @@ def _problem(part: Node) -> str:
     return "has a choice between nothing"
 
 
-def expansion(node: Node) -> int:
-    return facts(node).copies
-
-
 def fixed_point(rules: dict[str, Node], test: Callable[[Node, set[str]], bool], known: Iterable[str] = ()) -> set[str]:
     """The rules that pass `test`, given which others do. Backwards, since rules mostly mention later ones."""
     found = set(known)
