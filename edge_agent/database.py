@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,12 @@ from pathlib import Path
 from .errors import StoreError
 from .workspace import private_folder
 
+#: How long another process may hold the file.
+_WAIT_S = 10.0
+
 
 class Database:
-    """One file, opened on first use. Safe for several processes and threads; waits up to 10 s for a lock.
+    """One file, opened on first use. Safe for several processes and threads; waits up to `_WAIT_S` for a lock.
 
     What is deleted is overwritten with zeros in the file (`secure_delete`).
 
@@ -64,10 +68,10 @@ class Database:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}", hint="is the folder writable, the disk full?") from error
-        connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode=WAL")
+            _use_wal(connection)
             connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("PRAGMA foreign_keys=ON")
@@ -101,6 +105,19 @@ class Database:
                 if busy
                 else "is the disk full, or the file damaged? move it away to start anew",
             ) from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait for its lock when two processes switch a new file to WAL at once, so this does."""
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def storable(text: str) -> str:

@@ -219,3 +219,18 @@ def test_deleted_text_is_overwritten(path: Path) -> None:
 def test_storable(text: str, kept: str) -> None:
     assert storable(text) == kept
     sqlite3.connect(":memory:").execute("SELECT ?", (storable(text),)).connection.close()
+
+
+def test_a_file_that_another_process_is_just_making_is_waited_for(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE made (first)")
+    other.execute("BEGIN IMMEDIATE")  # for this SQLite does not wait when the file is to become WAL
+    waiting = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    waiting.start()
+    database = Database(path, (FIRST,))
+    add(database, "in the end")
+    waiting.join()
+    assert texts(database) == ["in the end"]
+    database.close()
+    other.close()
