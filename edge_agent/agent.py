@@ -8,6 +8,7 @@ result = agent.ask("what time is it in Tokyo")      # the same, as one value
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 import time
@@ -37,11 +38,11 @@ from .events import (
     Verified,
 )
 from .execute import Approver, Gateway
-from .gate import Decision, decide
+from .gate import decide
 from .journal import Journal
 from .ledger import CallRow, Ledger
 from .loading import Loaded
-from .request import Conversation, Result, Trip
+from .request import Answer, Conversation, Result, Trip, last
 from .retrieve import ToolIndex
 from .tools import Registry, Tool
 from .verify import Verdict, verify
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 #: tokens an answer may have beside the words it copies
 _ANSWER_TOKENS = 384
+#: turns of the person whose words still count: tools are looked up by them, and values may be copied from them
+_REMEMBERED = 3
 
 
 class Agent:
@@ -101,7 +104,7 @@ class Agent:
             from .toolpacks import load
 
             tools = load(self.settings.packs)
-        self.registry = Registry(tools)
+        self._offer(Registry(tools))
         self.journal = Journal(self.dirs.data)
         self.ledger = Ledger(
             self.dirs.data,
@@ -123,7 +126,10 @@ class Agent:
             offline=offline,
             timeout_s=self.settings.tool_timeout_s,
         )
-        self._shown = {self.registry.shown_name(tool): tool for tool in self.registry}
+
+    def _offer(self, registry: Registry) -> None:
+        self.registry = registry
+        self._shown = {registry.shown_name(tool): tool for tool in registry}
         self.index = ToolIndex(self._shown)
 
     # -- the eight steps -------------------------------------------------------------------------------
@@ -161,18 +167,64 @@ class Agent:
         dry_run: bool,
         stage: Callable[[str], None],
     ) -> Generator[Event, None, Result]:
-        engine, dialect, untuned = loaded.engine, loaded.dialect, loaded.untuned
         now = self._now()
-        parts = deque(["\n".join([*conversation.open_words, trip.text])])
-        if untuned:
-            parts = deque(split(parts[0], self._relevance))
-        words = parts.popleft()
-        turns = [*conversation.turns, Message("user", words)]
-        retries_left, steps_left = 1, self.settings.max_steps
+        words = "\n".join([*conversation.open_words, trip.text])
+        parts = deque(split(words, self._relevance) if loaded.untuned else [words])
+        turns = [*conversation.turns, Message("user", parts.popleft())]
+        steps_left = self.settings.max_steps
+        while True:
+            answer = yield from self._decide(trip, loaded, turns, now, stage)
+            decision = answer.decision
+            if trip.calls and not (answer.verdicts or answer.reply.asks):
+                break  # the plan is done
+            if decision.kind != "act":
+                return self._not_acting(trip, conversation, answer, turns if not loaded.untuned else None)
+
+            # 7 execute
+            stage("execute")
+            began, done = time.perf_counter(), len(trip.calls)
+            error = yield from self._execute(trip, answer.verdicts, now, dry_run)
+            trip.lap("execute", began)
+
+            # 8 answer, or once more from step 1 with the results
+            turns.append(Message("assistant", calls=answer.reply.calls))
+            for row in trip.calls[done:]:
+                turns.append(Message("tool", row.result or row.error, name=row.tool))
+            steps_left -= 1
+            if parts and not error:
+                turns.append(Message("user", parts.popleft()))
+            elif error or dry_run or steps_left <= 0:
+                break
+        if not dry_run:
+            conversation.turns, conversation.open_words = turns, []
+        said = "\n".join(trip.said)
+        if error:
+            return Result(
+                trip.id, trip.text, said, "failed", decision.confidence, error=str(error), exit_code=error.exit_code
+            )
+        return Result(trip.id, trip.text, said, "act", decision.confidence)
+
+    def _decide(
+        self,
+        trip: Trip,
+        loaded: Loaded,
+        turns: list[Message],
+        now: datetime,
+        stage: Callable[[str], None],
+        situation: str | None = None,
+    ) -> Generator[Event, None, Answer]:
+        """Steps 1 to 6 for what `turns` end with; a failing call is tried once more, and `turns` then hold it too.
+
+        situation: moment or place of speaking, as the model is told; None: the moment, where a tool may need it.
+        """
+        engine, dialect, untuned = loaded.engine, loaded.dialect, loaded.untuned
+        retries_left = 1
         while True:
             # 1 retrieve
             stage("retrieve")
             began = time.perf_counter()
+            spoken = [turn.content for turn in turns if turn.role == "user"]
+            words = spoken[-1] if untuned else "\n".join(spoken[-_REMEMBERED:])
             ranked = self.index.rank(words, self.settings.tools_kept)
             kept = {each.name: self._shown[each.name] for each in ranked}
             trip.kept = tuple(kept)
@@ -184,7 +236,9 @@ class Agent:
             began = time.perf_counter()
             shots = self.index.shots(words, trip.kept, self.settings.shots) if untuned else []
             chat_shots = self.settings.chat_shots if untuned else 0
-            tokens = engine.tokenize(prompt.build(dialect, kept, shots, turns, chat_shots=chat_shots).text)
+            told = prompt.moment(kept, now) if situation is None and not untuned else situation
+            shown = prompt.situated(turns, told or "")
+            tokens = engine.tokenize(prompt.build(dialect, kept, shots, shown, chat_shots=chat_shots).text)
             logits, reused = loaded.session.prefill(tokens)
             trip.count(prompt=len(tokens), reused=reused)
             yield Prompted(len(tokens), reused, trip.lap("prompt", began))
@@ -239,46 +293,27 @@ class Agent:
                 relevance=self._relevance(words) if untuned and ranked else math.inf,
             )
             yield Decided(decision.kind, decision.reason, decision.confidence, confidences[0].calibrated)
-            if decision.kind == "retry":
-                retries_left -= 1
-                turns.append(Message("assistant", calls=reply.calls))
-                turns.append(Message("tool", f"error: {decision.reason}", name=reply.calls[0].name))
-                continue
-            if trip.calls and not (verdicts or asked.asks):
-                break  # the plan is done
-            if decision.kind != "act":
-                return self._not_acting(trip, conversation, decision, verdicts)
-
-            # 7 execute
-            stage("execute")
-            began, done = time.perf_counter(), len(trip.calls)
-            error = yield from self._execute(trip, verdicts, now, dry_run)
-            trip.lap("execute", began)
-
-            # 8 answer, or once more from step 1 with the results
+            if decision.kind != "retry":
+                return Answer(reply, verdicts, decision, calling)
+            retries_left -= 1
             turns.append(Message("assistant", calls=reply.calls))
-            for row in trip.calls[done:]:
-                turns.append(Message("tool", row.result or row.error, name=row.tool))
-            steps_left -= 1
-            if parts and not error:
-                words = parts.popleft()
-                turns, retries_left = [*turns, Message("user", words)], 1
-            elif error or dry_run or steps_left <= 0:
-                break
-        if not dry_run:
-            conversation.turns, conversation.open_words = turns, []
-        answer = "\n".join(trip.said)
-        if error:
-            return Result(
-                trip.id,
-                trip.text,
-                answer,
-                "failed",
-                decision.confidence,
-                error=str(error),
-                exit_code=error.exit_code,
-            )
-        return Result(trip.id, trip.text, answer, "act", decision.confidence)
+            turns.append(Message("tool", f"error: {decision.reason}", name=reply.calls[0].name))
+
+    def predict(self, turns: Sequence[Message], situation: str = "") -> tuple[Answer, Result]:
+        """Steps 1 to 6 alone: what would be done about the last turn. Nothing runs and nothing is stored.
+
+        turns: a conversation, a system message first if there is one, ending with a person's words or a tool's result.
+        situation: moment or place of speaking, as the model is told.
+        """
+        trip = Trip("")
+        with self._lock:
+            loaded = self.loaded()
+            loaded.engine.begin()
+            with self._power().span() as span:
+                answer = last(self._decide(trip, loaded, list(turns), self._now(), span.stage, situation))
+        decision = answer.decision
+        ended = Result(trip.id, "", decision.reason, decision.kind, decision.confidence, asks=decision.asks)
+        return answer, trip.close(ended, span.energy.as_dict())
 
     def _relevance(self, text: str) -> float:
         """How much a text resembles the best tool; 1 is the least that requests which mean a tool usually have."""
@@ -314,13 +349,18 @@ class Agent:
         return verdicts, confidences or [unanswered(calling)]
 
     def _not_acting(
-        self, trip: Trip, conversation: Conversation, decision: Decision, verdicts: Sequence[Verdict]
+        self, trip: Trip, conversation: Conversation, answer: Answer, turns: Sequence[Message] | None
     ) -> Result:
+        """turns: the conversation so far, for a model that was trained to go on with it after its own question."""
+        decision, verdicts = answer.decision, answer.verdicts
         if decision.kind == "ask":
             tools = [verdict.tool for verdict in verdicts if verdict.tool]
             lacking = (t for t in tools if {*decision.asks} & {*t.parameters.get("properties", ())})
             question = _question(decision.asks, next(lacking, tools[0] if tools else None))
-            conversation.open_words.append(trip.text)
+            if turns is None:
+                conversation.open_words.append(trip.text)
+            else:
+                conversation.turns = [*turns, Message("assistant", question)]
             return Result(
                 trip.id,
                 trip.text,
@@ -331,9 +371,8 @@ class Agent:
                 exit_code=EXIT_ASKED,
             )
         said = "I have no tool for that." if not verdicts else f"I could not do that: {decision.reason}."
-        answer = "\n".join([*trip.said, said])
         conversation.open_words = []
-        return Result(trip.id, trip.text, answer, "decline", decision.confidence, exit_code=EXIT_DECLINED)
+        return Result(trip.id, trip.text, "\n".join([*trip.said, said]), "decline", decision.confidence, exit_code=EXIT_DECLINED)
 
     def _execute(
         self, trip: Trip, verdicts: Sequence[Verdict], now: datetime, dry_run: bool
@@ -385,13 +424,13 @@ class Agent:
 
     def loaded(self) -> Loaded:
         """`load` without its notices."""
-        steps = self.load()
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                loaded: Loaded = stop.value
-                return loaded
+        return last(self.load())
+
+    def over(self, tools: Iterable[Tool]) -> Agent:
+        """This agent with somebody else's tools, of any name, for `predict` alone."""
+        other = copy.copy(self)
+        other._offer(Registry(tools, foreign=True))
+        return other
 
     def sibling(
         self,

@@ -7,8 +7,9 @@ and one sentence that no tool fits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .dialects.base import Call, CallRules, Dialect, Message, Prompt, ToolSpec
@@ -16,7 +17,7 @@ from .errors import SchemaError
 from .grammar.ir import Grammar, Node, Ref
 from .provenance import Span, candidates, copy_kinds, free_text
 from .retrieve import Shot
-from .tools import Tool
+from .tools import COPY_KEYWORD, Tool
 
 #: Sentences that no tool of a laptop assistant fits, shown as examples of declining.
 CHAT = (
@@ -25,6 +26,10 @@ CHAT = (
     "thanks, you are great",
     "who won the war?",
 )
+
+
+#: what the descriptions of parameters say that take an absolute date or time
+_DATED = re.compile(r"YYYY|\bISO\b|\bRFC ?3339|\bdate\b|\bdate-time\b|HH:MM|\btimestamp\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,25 @@ class Sayable:
 
 def specs(tools: Mapping[str, Tool]) -> list[ToolSpec]:
     return [ToolSpec(name, tool.description, tool.parameters) for name, tool in tools.items()]
+
+
+def situated(turns: Sequence[Message], now: str) -> list[Message]:
+    """The turns with the moment (or place) of speaking in front of the last thing the person said."""
+    last = max((index for index, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    if not now or last < 0:
+        return list(turns)
+    said = replace(turns[last], content=f"Now: {now}\n{turns[last].content}")
+    return [*turns[:last], said, *turns[last + 1 :]]
+
+
+def moment(tools: Mapping[str, Tool], now: datetime) -> str:
+    """The present moment as models are told it, if one of these tools takes a date or time that is not copied."""
+    for tool in tools.values():
+        for schema in tool.parameters.get("properties", {}).values():
+            about = f"{schema.get('format', '')} {schema.get('description', '')}" if isinstance(schema, Mapping) else ""
+            if COPY_KEYWORD not in schema and _DATED.search(about):
+                return now.strftime("%Y-%m-%d %A %H:%M")
+    return ""
 
 
 def build(

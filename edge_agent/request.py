@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .dialects.base import Message
+from .dialects.base import Message, Reply
 from .errors import EXIT_OK
 from .ledger import CallRow, Row
 
+if TYPE_CHECKING:
+    from .gate import Decision
+    from .verify import Verdict
+
+T = TypeVar("T")
 _TOKENS = ("prompt", "reused", "generated", "forced", "passes")
 
 
@@ -47,6 +52,16 @@ class Result:
         """Inverse of `as_dict`."""
         calls = tuple(CallRow(**row) for row in values["calls"])
         return Result(**{**values, "calls": calls, "asks": tuple(values["asks"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What steps 1 to 6 came to. calling: the probability of calling a tool rather than declining or asking."""
+
+    reply: Reply
+    verdicts: Sequence[Verdict]
+    decision: Decision
+    calling: float
 
 
 @dataclass(slots=True)
@@ -114,3 +129,13 @@ class Trip:
             error=result.error or None,
             calls=tuple(self.calls),
         )
+
+
+def last(steps: Generator[Any, None, T]) -> T:
+    """Runs a generator to its end and returns what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            found: T = stop.value
+            return found

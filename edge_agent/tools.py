@@ -114,7 +114,7 @@ class Tool:
 
     @property
     def qualified(self) -> str:
-        return f"{self.pack}.{self.name}"
+        return f"{self.pack}.{self.name}" if self.pack else self.name
 
     @cached_property
     def parameters(self) -> Mapping[str, Any]:
@@ -257,22 +257,25 @@ class Registry:
 
     Within a pack a name is unique (InputError otherwise). A name that several packs share is shown to the
     model qualified (`files.search`, `notes.search`), for all of them, so that it is never a guess.
+
+    foreign: tools of somebody else, which are only talked about: any name, and none needs a description.
     """
 
-    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+    def __init__(self, tools: Iterable[Tool] = (), *, foreign: bool = False) -> None:
+        self._foreign = foreign
         self._tools: dict[str, Tool] = {}
         self._by_name: dict[str, list[str]] = {}
         for each in tools:
             self.add(each)
 
     def add(self, item: Tool) -> None:
-        if not re.fullmatch(r"[\w./-]{1,128}", item.name):
+        if not self._foreign and not re.fullmatch(r"[\w./-]{1,128}", item.name):
             raise SchemaError(f"{item.qualified!r}: a tool's name is made of letters, digits and _ . / -")
         if item.qualified in self._tools:
             raise InputError(f"pack {item.pack!r} already has a tool named {item.name!r}")
         if item.qualified in self._by_name or item.name in self._tools:
             raise InputError(f"{item.qualified}: another tool is called so already, by its short or its full name")
-        if not item.description:
+        if not self._foreign and not item.description:
             raise SchemaError(f"{item.qualified}: a tool needs a description: the model chooses by it")
         self._tools[item.qualified] = item
         self._by_name.setdefault(item.name, []).append(item.qualified)

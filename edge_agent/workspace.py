@@ -375,3 +375,12 @@ def _guard(action: Callable[[], Any], path: Path) -> None:
         action()
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file that a run appends to; a last line that an interrupt cut is taken out of it."""
+    if not path.exists():
+        return []
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    write_atomic(path, "".join(whole).encode(), 0o644)
+    return list(map(json.loads, whole))

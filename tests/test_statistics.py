@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.evals.statistics import percentile, wilson
+from edge_agent.evals.statistics import auroc, percentile, wilson
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,24 @@ def test_enough_values_lie_at_or_below_a_percentile(values: list[float], percent
     found = percentile(values, percent)
     assert found in values
     assert sum(value <= found for value in values) >= math.floor(len(values) * percent / 100)
+
+
+@pytest.mark.parametrize(
+    ("positives", "negatives", "area"),
+    [
+        ([0.9, 0.8], [0.1, 0.2], 1.0),
+        ([0.1], [0.9], 0.0),
+        ([0.5, 0.5], [0.5], 0.5),
+        ([0.9, 0.3], [0.5, 0.3], 0.625),  # one win over each, a loss, a tie
+        ([], [0.5], None),
+        ([0.5], [], None),
+    ],
+)
+def test_auroc(positives: list[float], negatives: list[float], area: float | None) -> None:
+    assert auroc(positives, negatives) == area
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_auroc_is_the_share_of_pairs_won(positives: list[float], negatives: list[float]) -> None:
+    pairs = [(p > n) + (p == n) / 2 for p in positives for n in negatives]
+    assert auroc(positives, negatives) == pytest.approx(sum(pairs) / len(pairs))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import build, render
 
+if TYPE_CHECKING:
+    from ..evals.suite import Suite
+
+FOLDER = click.option(
+    "--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="The suite's folder."
+)
 OUT = click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Keep results here, and go on from it."
 )
@@ -19,6 +26,9 @@ LINES = click.option(
 )
 SCHEMAS = click.option("--limit", type=click.IntRange(1), help="First so many schemas.")
 EVERY = click.option("--every", type=click.IntRange(1), default=1, help="Each so many-th schema only.")
+CASES = click.option("--limit", type=click.IntRange(1), help="So many cases of each category, evenly spaced.")
+CATEGORY = click.option("--category", "categories", metavar="C", multiple=True, help="Only this one (repeatable).")
+MATCHER = click.option("--matcher", help="What holds answers to the grammar: none, llguidance, llama.cpp.")
 FAILURES = click.option("--failures", is_flag=True, help="List what came out wrong as well.")
 
 
@@ -91,9 +101,7 @@ def maskbench(
 
 
 @evals.command()
-@click.option(
-    "--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="The suite's folder."
-)
+@FOLDER
 @click.option("--optional", is_flag=True, help="The optional cases as well.")
 @FAILURES
 @render.json_option
@@ -160,6 +168,69 @@ def tool_schemas(ctx: click.Context, data: Path, together: int, failures: bool, 
     ctx.exit(int(figures["wrong"] > 0))
 
 
+def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every suite that asks a model; `_run_suite` takes them."""
+    made = build.options(build.MODEL, build.DIALECT)(command)
+    for option in reversed((FOLDER, CASES, CATEGORY, MATCHER, OUT, FAILURES, render.json_option)):
+        made = option(made)
+    return made
+
+
+def suite_command(name: str, suite: str, about: str, *more: Callable[..., Any]) -> None:
+    """Adds `edge-agent eval NAME`, which runs a suite over a model.
+
+    suite: `module:Class` in `edge_agent.evals`. about: the help text. more: options, whose values the class gets as
+    keywords when it is made.
+    """
+
+    def command(**given: Any) -> None:
+        shared = {key: given.pop(key) for key in _RUN_SUITE if key in given}
+        module, _, kind = suite.partition(":")
+        _run_suite(getattr(import_module(f"edge_agent.evals.{module}"), kind)(**given), **shared)
+
+    made = suite_options(command)
+    for option in reversed(more):
+        made = option(made)
+    evals.command(name, help=about)(made)
+
+
+def _run_suite(
+    suite: Suite,
+    *,
+    options: build.Options,
+    data: Path,
+    limit: int | None,
+    categories: tuple[str, ...],
+    matcher: str | None,
+    out: Path | None,
+    failures: bool,
+    as_json: bool,
+) -> None:
+    from dataclasses import replace
+
+    from ..evals.suite import identify, run
+    from ..predict import Predictor
+
+    with build.make_agent(options) as agent:
+        if matcher:
+            agent.settings = replace(agent.settings, matcher=matcher)
+        figures = run(
+            suite,
+            Predictor(agent),
+            data,
+            limit=limit,
+            out=out,
+            categories=categories,
+            identity=identify(agent),
+            price_per_kwh=agent.settings.price_per_kwh,
+            progress=_progress,
+        )
+    _report(figures, figures.pop("tables"), as_json, failures=failures)
+
+
+_RUN_SUITE = ("options", "data", "limit", "categories", "matcher", "out", "failures", "as_json")
+
+
 def _progress(done: int, total: int) -> None:
     if sys.stderr.isatty() or done % 25 == 0 or done == total:
         end = "\r" if sys.stderr.isatty() and done < total else "\n"
@@ -184,3 +255,123 @@ def _report(
 
 def _cell(value: object) -> object:
     return f"{value:.3f}" if isinstance(value, float) else value
+
+
+@evals.command()
+@suite_options
+@click.option("--conformance", is_flag=True, help="No model: how many of upstream's own verdicts our judge reproduces.")
+@click.pass_context
+def bfcl(ctx: click.Context, /, conformance: bool, **given: Any) -> None:
+    """Berkeley Function Calling Leaderboard v4: single turn, Python.
+
+    DATA is upstream's folder with BFCL_v4_….json and possible_answer in it, or the one above, where it is called bfcl.
+    Prints tables and, as its last line, all figures as JSON. With --conformance the exit code is 1 when a verdict
+    differs.
+
+    \b
+    edge-agent eval bfcl --data data --limit 20 --category simple --failures
+    edge-agent eval bfcl --data data --conformance
+    """
+    from ..evals import bfcl
+
+    if not conformance:
+        _run_suite(bfcl.Bfcl(), **given)
+        return
+    figures = bfcl.conformance(given["data"])
+    _report(figures, figures.pop("tables"), given["as_json"], failures=True)
+    ctx.exit(int(figures["agree"] < figures["vectors"]))
+
+
+@evals.command()
+@click.argument("first", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("second", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@FAILURES
+@render.json_option
+def compare(first: Path, second: Path, failures: bool, as_json: bool) -> None:
+    """What SECOND gains over FIRST, two --out files of one suite.
+
+    Paired by case: difference with a 95% bootstrap interval, McNemar's exact p, time and energy as ratios. Prints
+    tables and, as its last line, all figures as JSON.
+
+    \b
+    edge-agent eval compare before.jsonl after.jsonl --failures
+    """
+    from ..evals.compare import compare
+
+    figures = compare(first, second)
+    _report(figures, figures.pop("tables"), as_json, failures=failures)
+
+
+@evals.command()
+@FOLDER
+@click.option(
+    "--set", "sets", multiple=True, type=click.Choice(["seal-tools", "livemcp", "metatool"]), help="Only this one."
+)
+@click.option("--limit", type=click.IntRange(1), help="So many queries of each set, evenly spaced.")
+@FAILURES
+@render.json_option
+def retrieval(data: Path, sets: tuple[str, ...], limit: int | None, failures: bool, as_json: bool) -> None:
+    """Whether the tools that a sentence needs are ranked among the first; no model is asked.
+
+    DATA is a folder with NAME.tools.jsonl.gz and NAME.queries.jsonl.gz of each set, or the one above, where it is
+    called retrieval. Failures are queries of which a request would not keep every tool. Prints tables and, as its last
+    line, all figures as JSON.
+
+    \b
+    edge-agent eval retrieval --data data --set metatool --failures
+    """
+    from ..evals.retrieval import run
+
+    figures = run(data=data, sets=sets, limit=limit, progress=_progress)
+    _report(figures, figures.pop("tables"), as_json, failures=failures)
+
+
+suite_command(
+    "home-assistant",
+    "home_assistant:HomeAssistant",
+    """Commands to a home, as Home Assistant's own tests have them: the intent and its slots.
+
+    DATA is a folder with sentences.jsonl.gz, intents.json and fixtures_en.json, or the one above, where it is called
+    home-assistant. A category is an intent. Prints tables and, as its last line, all figures as JSON.
+
+    \b
+    edge-agent eval home-assistant --data data --category HassTurnOn --failures
+    """,
+)
+suite_command(
+    "when2call",
+    "when2call:When2Call",
+    """When2Call: whether to call, to ask, or to do neither.
+
+    DATA is a folder with when2call.jsonl.gz, or the one above, where it is called gate. Categories: tool_call,
+    request_for_info, cannot_answer. Prints tables and, as its last line, all figures as JSON.
+
+    \b
+    edge-agent eval when2call --data data --limit 20 --failures
+    """,
+)
+suite_command(
+    "clinc",
+    "clinc:Clinc",
+    """CLINC150: whether it is noticed that no tool fits.
+
+    DATA is a folder with clinc.jsonl.gz, or the one above, where it is called gate. Categories: in_scope, oos. Prints
+    tables and, as its last line, all figures as JSON.
+
+    \b
+    edge-agent eval clinc --data data --tools 5 --limit 200
+    """,
+    click.option("--tools", type=click.IntRange(1, 149), default=10, help="So many intents are shown with a request."),
+)
+suite_command(
+    "nestful",
+    "nestful:Nestful",
+    """NESTFUL: plans, whose later calls use results of earlier ones.
+
+    DATA is a folder with nestful.jsonl and the specifications beside it, or the one above, where it is called plans. A
+    category is a specification. Prints tables and, as its last line, all figures as JSON.
+
+    \b
+    edge-agent eval nestful --data data --limit 10 --failures
+    """,
+)

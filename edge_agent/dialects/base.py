@@ -129,6 +129,10 @@ class Dialect(Protocol):
         """One block of text per tool, as they stand inside `Prompt.blocks`."""
         ...
 
+    def answer(self, reply: Reply) -> str:
+        """A whole answer as the family writes it, end-of-turn marker not included; `parse_calls` reads it back."""
+        ...
+
     def opening(self, name: str) -> str:
         """The text with which an answer that calls tool `name` first begins, up to its arguments."""
         ...

@@ -198,6 +198,10 @@ class Family:
             written.append(f"{before}{self.arguments(call)}{after}")
         return f"{self.before_calls}{self.between_calls.join(written)}{self.after_calls}"
 
+    def answer(self, reply: Reply) -> str:
+        """A whole answer as the family writes it, end-of-turn marker not included; `parse_calls` reads it back."""
+        return self.write(reply.calls) or self.clean(reply.text)
+
     def opening(self, name: str) -> str:
         return f"{self.before_calls}{self.frame(name)[0]}".rstrip()
 

@@ -57,6 +57,11 @@ class SmolLM2(ChatML):
     def body(self, message: Message) -> str:
         return self.write(message.calls) or self.clean(message.content)
 
+    def answer(self, reply: Reply) -> str:
+        if reply.asks:
+            return "ask " + ", ".join(self.clean_json(word(name)) for name in reply.asks)
+        return self.write(reply.calls) or "none"
+
     def frame(self, name: str) -> tuple[str, str]:
         return f"{self.clean_json(word(name, _RESERVED))} ", ""
 

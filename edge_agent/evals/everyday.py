@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from ..config import Dirs
 from ..errors import EdgeAgentError
-from ..workspace import write_atomic
+from ..workspace import whole_lines
 from .cases import Case, load_cases
 from .judge import judge
 from .simhost import SimulatedHost
@@ -180,8 +180,4 @@ def _line(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def finished(out: Path | None) -> dict[str, dict[str, Any]]:
-    if out is None or not out.exists():
-        return {}
-    whole = [line for line in out.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    write_atomic(out, "".join(whole).encode(), 0o644)  # without the line that an interrupt cut
-    return {row["id"]: row for row in map(json.loads, whole)}
+    return {row["id"]: row for row in whole_lines(out)} if out else {}

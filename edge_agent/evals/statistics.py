@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 
@@ -26,3 +27,12 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     """Nearest-rank percentile; None for no values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None
+
+
+def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
+    """Area under the ROC curve: how often a positive scores above a negative, ties counting half; None without both."""
+    if not positives or not negatives:
+        return None
+    below = sorted(negatives)
+    wins = sum(bisect_left(below, score) + bisect_right(below, score) for score in positives)
+    return wins / (2 * len(positives) * len(negatives))
