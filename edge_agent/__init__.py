@@ -8,6 +8,7 @@ The house; a request goes through the numbered rooms in order (a test holds this
     agent        the eight steps of a request, `Agent.run`
     request      one request as data: `Result`, `Conversation`
     events       what a request reports while it runs; every surface shares them
+    predict      what would be called for rows of messages and tools, without doing it
     extract      text to a pydantic model, without tools
     tools        @tool, Tool, Registry: signature, pydantic model or JSON Schema become one Tool
     toolpacks    the built-in tools: clock, calendar, contacts, notes, mail, files, system, text, web ...
@@ -35,6 +36,8 @@ The house; a request goes through the numbered rooms in order (a test holds this
     catalogue    models.toml, read and checked
     download     one verified file from the network, resumable
     gguf         what a model file says of itself, checked before native code sees it
+    merge        an adapter worked into its model's weights
+    adapt        a small LoRA that teaches a model to call tools: rows, prompts as trained, training, export
     prepare      the weight format that is fastest on this CPU
     when         words for moments, durations and numbers
     recurrence   words for repetition

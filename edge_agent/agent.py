@@ -372,7 +372,9 @@ class Agent:
             )
         said = "I have no tool for that." if not verdicts else f"I could not do that: {decision.reason}."
         conversation.open_words = []
-        return Result(trip.id, trip.text, "\n".join([*trip.said, said]), "decline", decision.confidence, exit_code=EXIT_DECLINED)
+        return Result(
+            trip.id, trip.text, "\n".join([*trip.said, said]), "decline", decision.confidence, exit_code=EXIT_DECLINED
+        )
 
     def _execute(
         self, trip: Trip, verdicts: Sequence[Verdict], now: datetime, dry_run: bool

@@ -49,10 +49,11 @@ class Settings:
 
     model: str = _setting("", "model to use; empty: the one chosen by `models use`, else the bundled one")
     packs: tuple[str, ...] = _setting((), "tool packs to enable; empty: all built-in packs")
+    adapter: bool = _setting(True, "use the model's adapter (LoRA) for tool calls, where it has one")
     context_tokens: int = _setting(4096, "size of the context window to allocate, in tokens", 256)
     threads: int = _setting(0, "inference threads; 0: chosen by physical cores and present load")
     gpu_layers: int = _setting(-1, "layers to offload to a GPU; -1: as many as the installed llama.cpp can", -1)
-    matcher: str = _setting("llguidance", "what holds answers to the grammar: llguidance, or llama.cpp (slower)")
+    matcher: str = _setting("llguidance", "what holds answers to the grammar: llguidance, llama.cpp (slower), or none")
     tools_kept: int = _setting(6, "how many tools retrieval keeps for a request", 1)
     max_calls: int = _setting(3, "most tool calls in one answer", 1)
     max_steps: int = _setting(1, "how often the model may act on results before it answers", 1)

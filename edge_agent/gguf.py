@@ -14,7 +14,7 @@ import stat
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -82,11 +82,21 @@ Value = int | float | bool | str | Array
 
 
 @dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor's place: type by name, extents (fastest first), offset of its data in the file in bytes."""
+
+    kind: str
+    shape: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a GGUF file says of itself. Nothing here is trusted beyond being well-formed.
 
     context_length: tokens the model was trained for; None when the file does not say.
     parameters: weights over all tensors.
+    tensors: by name, in the order of the file.
     tensor_data_end: offset in bytes one past the last tensor; at most the file's size.
     """
 
@@ -99,6 +109,7 @@ class Header:
     tensor_count: int
     parameters: int
     metadata: Mapping[str, Value]
+    tensors: Mapping[str, Tensor]
     tensor_data_end: int
 
 
@@ -264,14 +275,13 @@ def _parse(reader: _Reader) -> Header:
     if not 1 <= alignment <= MAX_ALIGNMENT or alignment & (alignment - 1):
         reader.fail(f"general.alignment is {alignment}, not a power of two up to {MAX_ALIGNMENT}")
 
-    names: set[str] = set()
+    tensors: dict[str, Tensor] = {}
     bytes_by_type: Counter[str] = Counter()
     parameters = data_bytes = last_end = 0
     for _ in range(tensor_count):
         name = reader.text(limit=63)
-        if name in names:
+        if name in tensors:
             reader.fail(f"tensor {name!r} appears twice")
-        names.add(name)
         dims = reader.number("<I")
         if not 1 <= dims <= 4:
             reader.fail(f"tensor {name!r} has {dims} dimensions")
@@ -289,6 +299,7 @@ def _parse(reader: _Reader) -> Header:
         offset = reader.number("<Q")
         if offset != data_bytes:
             reader.fail(f"tensor {name!r} lies at {offset}, not at {data_bytes} where the one before it ends")
+        tensors[name] = Tensor(label, tuple(shape), offset)
         size = weights // block * block_bytes
         parameters += weights
         bytes_by_type[label] += size
@@ -316,5 +327,6 @@ def _parse(reader: _Reader) -> Header:
         tensor_count=tensor_count,
         parameters=parameters,
         metadata=metadata,
+        tensors={name: replace(each, offset=data_start + each.offset) for name, each in tensors.items()},
         tensor_data_end=tensor_data_end,
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 #: What may hold answers to the grammar.
-MATCHERS = ("llguidance", "llama.cpp")
+MATCHERS = ("llguidance", "llama.cpp", "none")
 
 
 @dataclass(slots=True)
@@ -32,14 +32,16 @@ class Loaded:
     session: Session
     dialect: Dialect
     untuned: bool
-    native: bool = False
+    held_by: str = MATCHERS[0]
 
     def matcher(self, grammar: Grammar) -> Matcher:
-        """What constrains an answer to `grammar`: llguidance or, when `native`, the engine's own sampler."""
-        from .grammar.matcher import TokenMatcher
+        """What constrains an answer to `grammar`, by the name of one of `MATCHERS`."""
+        from .grammar.matcher import FreeMatcher, TokenMatcher
 
-        if self.native:
+        if self.held_by == "llama.cpp":
             return self.engine.native_matcher(grammar)
+        if self.held_by == "none":
+            return FreeMatcher(self.engine.info.vocabulary)
         return TokenMatcher(grammar, self.engine.guidance_tokenizer())
 
 
@@ -54,17 +56,20 @@ def load(settings: Settings, dirs: Dirs, model: str | None, dialect: str | None)
     from .prepare import find, prepare
 
     store = Store(dirs.data / "models")
-    file = store.resolve(model or store.current(), dialect=dialect)
+    file = store.runnable(model or store.current(), dialect=dialect, adapter=settings.adapter)
     prepared = find(store, file)
-    if prepared is None and file.entry and file.entry.default:
-        yield Notice(f"Preparing {file.entry.name} for this CPU, once …")
+    if prepared is None and (file.parts or (file.entry and file.entry.default)):
+        yield Notice(f"Preparing {file.entry.name if file.entry else file.path.name} for this CPU, once …")
         try:
             prepared = prepare(store, file)
         except StoreError as error:
             yield Notice(f"Not prepared ({error}); the model runs as it was shipped, slower.")
-    path, sha256, kernels = (file.path, file.sha256, None)
     if prepared:
-        path, sha256, kernels = prepared.path, prepared.sha256, prepared.kernels
-    engine = open_engine(path, settings, sha256=sha256, kernels=kernels)
-    untuned = file.dialect == "smollm2" and not (file.entry and file.entry.adapter)
-    return Loaded(engine, Session(engine), dialects.get(file.dialect), untuned, settings.matcher == "llama.cpp")
+        engine = open_engine(prepared.path, settings, sha256=prepared.sha256, kernels=prepared.kernels)
+    else:
+        base, adapter = file.parts or (file.path, None)
+        engine = open_engine(base, settings, sha256=file.sha256)
+        if adapter:
+            engine.use_adapter(adapter)
+    untuned = file.dialect == "smollm2" and not file.parts
+    return Loaded(engine, Session(engine), dialects.get(file.dialect), untuned, settings.matcher)

@@ -9,12 +9,13 @@ ref is garbage and goes with the next `remove`. The bundled model is used where 
 from __future__ import annotations
 
 import builtins
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,17 @@ __all__ = ["Catalogue", "Listing", "ModelEntry", "ModelFile", "Store"]
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model file on this machine. `verified`: its hash is the one the catalogue knew beforehand."""
+    """A model file on this machine. `verified`: its hash is the one the catalogue knew beforehand.
+
+    parts: (base, adapter), of which `path` is made when the model is prepared; `sha256` then stands for the two.
+    """
 
     path: Path
     sha256: str
     entry: ModelEntry | None
     dialect: str
     verified: bool
+    parts: tuple[Path, Path] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,24 @@ class Store:
                 f"X is one of {', '.join(dialect_names())}",
             )
         return ModelFile(path, self._hash_once(path), None, dialect, verified=False)
+
+    def runnable(self, name_or_path: str | Path, *, dialect: str | None = None, adapter: bool = True) -> ModelFile:
+        """`resolve`, with the model's adapter where it has one for this dialect: the user's own (see `adapter_path`),
+        else the one that comes with the catalogue. The result's file may still have to be made (`prepare`)."""
+        model = self.resolve(name_or_path, dialect=dialect)
+        entry = model.entry
+        chosen = self.adapter_path(model)
+        if not chosen.exists() and entry and entry.adapter:
+            chosen = Path(__file__).parent / "adapters" / entry.adapter
+        if not adapter or not chosen.exists() or (entry and model.dialect != entry.dialect):
+            return model
+        both = hashlib.sha256(f"{model.sha256} {self._hash_once(chosen)}".encode()).hexdigest()
+        path = self.root / "prepared" / f"{both}-f16.gguf"
+        return replace(model, path=path, sha256=both, parts=(model.path, chosen))
+
+    def adapter_path(self, model: ModelFile) -> Path:
+        """Where the user's own adapter for a model lies, if there is one."""
+        return self.root / "adapters" / f"{model.sha256}.gguf"
 
     def add(self, file: Path, name: str, dialect: str) -> ModelFile:
         """Copy a .gguf into the store under a new name. Adding the same file twice is the same as once."""

@@ -133,8 +133,9 @@ def _refuse(**_: Any) -> None:
 
 def predict_file(
     predictor: Predictor, rows: Path, out: Path, progress: Callable[[int, int], None] | None = None
-) -> int:
-    """Answers every line of `rows`, in order, into `out`, one line each; returns how many could not be answered.
+) -> tuple[int, int]:
+    """Answers every line of `rows`, in order, into `out`, one line each; returns how many there are, and how many of
+    them could not be answered.
 
     What `out` holds already is kept and not answered again. Raises InputError when `out` does not belong to `rows`.
     """
@@ -154,7 +155,7 @@ def predict_file(
             raise InputError(f"{out}, line {place + 1}: not an answer to {rows}", hint="choose another --out")
         if progress:
             progress(place + 1, len(lines))
-    return sum(bool(each.error) for each in done)
+    return len(lines), sum(bool(each.error) for each in done)
 
 
 def _id(row: Any) -> str:

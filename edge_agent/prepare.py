@@ -5,6 +5,8 @@ candidate is written, measured by running it, and kept only while it is the best
 store as `prepared/<sha256>-<format>.gguf` and `prepared/<sha256>.json`; the record is written last, so that
 whatever kills the process, `find` gives a complete file or nothing.
 
+A model with an adapter is first made one file with it, in float16, which then stands for the shipped one.
+
 Limit: only speed is weighed. A smaller format than the shipped one may lose accuracy, which evals must judge.
 """
 
@@ -20,6 +22,7 @@ from typing import Any, Protocol
 from . import gguf
 from .download import exclusive, hash_file, land, require_space, storage_errors
 from .errors import EdgeAgentError, EngineError
+from .merge import merge
 from .models import ModelFile, Store
 from .workspace import write_atomic
 
@@ -144,6 +147,11 @@ def _compete(
     measure: Callable[[Path, str], Speed | None],
     say: Callable[[str], None],
 ) -> Prepared:
+    if model.parts:
+        base, adapter = model.parts
+        say(f"working {adapter.name} into {base.name}")
+        require_space(folder, 2 * gguf.check(base).parameters, "the model with its adapter")
+        merge(base, adapter, model.path, quantize)
     header = gguf.check(model.path)
     say(f"measuring {AS_SHIPPED} ({header.quantisation})")
     measurements, failures = {AS_SHIPPED: _timed(measure, model.path, header.quantisation.lower())}, {}

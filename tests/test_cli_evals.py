@@ -20,7 +20,7 @@ FIGURES = {"suite": "everyday", "passed": 3, "table": [{"kind": "single", "cases
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
-    def run(*, progress: Any, **options: Any) -> dict[str, Any]:
+    def run(agent: object, *, progress: Any, **options: Any) -> dict[str, Any]:
         seen.update(options)
         progress(1, 2)
         progress(2, 2)
@@ -34,7 +34,7 @@ def test_everyday(line: Line, asked: dict[str, Any]) -> None:
     ran = line(
         "eval", "everyday", "--limit", "2", "--model", "m", "--dialect", "qwen", "--kind", "single", "--out", "o.jsonl"
     )
-    assert asked == {"model": "m", "dialect": "qwen", "limit": 2, "kinds": ("single",), "out": Path("o.jsonl")}
+    assert asked == {"limit": 2, "kinds": ("single",), "out": Path("o.jsonl")}
     *table, last = ran.out.splitlines()
     assert table[1].split() == ["single", "4", "0.750", "0.300"]
     assert json.loads(last) == {"suite": "everyday", "passed": 3}

@@ -23,8 +23,11 @@ from .rows import Row
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]+")
 _COMMON = frozenset(
-    "the a an and or of to in for on at by with from is are be it its this that one all any get set new use used "
-    "user default optional name number value returns return given".split()
+    re.findall(
+        r"\w+",
+        "the a an and or of to in for on at by with from is are be it its this that one all any get set new use used"
+        " user default optional name number value returns return given",
+    )
 )
 _JOINTS = (". ", ". And ", ", and ", ". Also ", "; ", "\n", ". Then ", ", then ", " and also ", ". Oh and ")
 
@@ -110,9 +113,7 @@ class Composer:
                     shown += more
             yield self._pack(source, shown, members, size, rng)
 
-    def _pack(
-        self, source: _Source, shown: list[str], members: list[Row], size: int, rng: random.Random
-    ) -> Pack:
+    def _pack(self, source: _Source, shown: list[str], members: list[Row], size: int, rng: random.Random) -> Pack:
         recipe = self.recipe
         for name in dict.fromkeys(chain.from_iterable(row.near for row in members)):
             if len(shown) < size and name not in shown and all(source.harmless(name, row) for row in members):

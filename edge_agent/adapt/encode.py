@@ -54,7 +54,7 @@ class Batch:
     weight: NDArray[np.float32]
 
 
-def encode(pack: Pack, dialect: Dialect, tokenize: Tokenize, *, longest: int = 1536) -> Encoded | None:
+def encode(pack: Pack, dialect: Dialect, tokenize: Tokenize, *, longest: int = 1024) -> Encoded | None:
     """None when not even one branch fits into `longest` tokens; branches that do not fit are left out."""
     end = dialect.stops[0]
     prompt = dialect.render(pack.branches[0].messages, pack.tools)
@@ -88,12 +88,13 @@ def layout(pack: Encoded, *, blocks: bool) -> tuple[NDArray[np.int64], NDArray[n
     return np.concatenate(positions), np.concatenate(segments)
 
 
-def batch(packs: Sequence[Encoded], *, blocks: bool, multiple: int = 64) -> Batch:
-    """Pads to a multiple of `multiple` tokens, so that few shapes occur."""
-    longest = -(-max(map(len, packs)) // multiple) * multiple
-    tokens = np.zeros((len(packs), longest), np.int64)
+def batch(packs: Sequence[Encoded], *, blocks: bool, shape: tuple[int, int] | None = None) -> Batch:
+    """Pads to `shape` (packs, tokens), or to the longest."""
+    count, longest = shape or (len(packs), max(map(len, packs)))
+    tokens = np.zeros((count, longest), np.int64)
     positions = np.zeros_like(tokens)
-    visible = np.zeros((len(packs), longest, longest), np.bool_)
+    visible = np.zeros((count, longest, longest), np.bool_)
+    visible[:, range(longest), range(longest)] = True  # padding sees itself, so that no row is empty
     source, target, weight = [], [], []
     for row, pack in enumerate(packs):
         size = len(pack)
@@ -101,8 +102,7 @@ def batch(packs: Sequence[Encoded], *, blocks: bool, multiple: int = 64) -> Batc
         positions[row, :size], segments = layout(pack, blocks=blocks)
         ours, theirs = segments[:, None], segments[None, :]
         sees = (theirs == 0) | (ours == theirs) | ((ours > 0) & (theirs < 0))
-        visible[row, :size, :size] = np.tril(sees)
-        visible[row, range(longest), range(longest)] = True  # padding sees itself, so that no row is empty
+        visible[row, :size, :size] |= np.tril(sees)
         at = pack.head + sum(pack.blocks)
         for asked, said in pack.branches:
             first = at + asked
@@ -115,25 +115,21 @@ def batch(packs: Sequence[Encoded], *, blocks: bool, multiple: int = 64) -> Batc
     return Batch(tokens, positions, visible, *map(np.concatenate, (source, target, weight)))
 
 
-def batches(packs: Iterable[Encoded], tokens: int, *, window: int = 400) -> Iterator[list[Encoded]]:
-    """Groups packs of similar length so that each group, padded, has about `tokens` tokens. Sorts within windows of
-    `window` packs only, so that the order stays nearly random."""
-    held: list[Encoded] = []
+def batches(
+    packs: Iterable[Encoded], tokens: int, *, step: int = 128
+) -> Iterator[tuple[list[Encoded], tuple[int, int]]]:
+    """Groups packs of like length, with the shape each is to be padded to: about `tokens` tokens, in few shapes, since
+    every new one costs a compilation. Lengths are padded to multiples of `step`."""
+    waiting: dict[int, list[Encoded]] = {}
 
-    def groups() -> Iterator[list[Encoded]]:
-        held.sort(key=len)
-        group: list[Encoded] = []
-        for pack in held:
-            if group and len(pack) * (len(group) + 1) > tokens:
-                yield group
-                group = []
-            group.append(pack)
-        if group:
-            yield group
-        held.clear()
+    def shape(longest: int) -> tuple[int, int]:
+        return max(1, tokens // longest), longest
 
     for pack in packs:
-        held.append(pack)
-        if len(held) == window:
-            yield from groups()
-    yield from groups()
+        longest = max(2 * step, -(-len(pack) // step) * step)
+        group = waiting.setdefault(longest, [])
+        group.append(pack)
+        if len(group) == shape(longest)[0]:
+            yield waiting.pop(longest), shape(longest)
+    for longest, group in waiting.items():
+        yield group, shape(longest)

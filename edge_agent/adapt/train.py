@@ -87,7 +87,10 @@ def train(
         state = {
             "adapter": adapter(),
             "optimiser": optimiser.state_dict(),
-            **{"step": step, "tokens": tokens, "pass": number, "batch": done},
+            "step": step,
+            "tokens": tokens,
+            "pass": number,
+            "batch": done,
         }
         torch.save(state, saved.with_suffix(".tmp"))
         os.replace(saved.with_suffix(".tmp"), saved)
@@ -102,12 +105,12 @@ def train(
             order = np.random.default_rng((plan.seed, number)).permutation(len(groups))
             for done, index in enumerate(order[skip:], skip + 1):
                 began = time.monotonic()
-                group = groups[index]
+                group, shape = groups[index]
                 blocks = bool(np.random.default_rng((plan.seed, number, done)).random() < plan.block_share)
                 share = tokens / plan.tokens
                 for each in optimiser.param_groups:
                     each["lr"] = plan.rate * _schedule(share, plan)
-                made = batch(group, blocks=blocks)
+                made = batch(group, blocks=blocks, shape=shape)
                 losses = learner.losses(made)
                 weight = torch.from_numpy(made.weight).to(losses.device)
                 loss = (losses * weight).sum() / weight.sum()
@@ -141,8 +144,8 @@ def held_loss(learner: Learner, held: Sequence[Encoded], *, blocks: bool = False
 
     total, count = 0.0, 0
     with torch.no_grad():
-        for group in batches(held, 4096):
-            losses = learner.losses(batch(group, blocks=blocks))
+        for group, shape in batches(held, 4096):
+            losses = learner.losses(batch(group, blocks=blocks, shape=shape))
             total, count = total + losses.sum().item(), count + len(losses)
     return total / count
 

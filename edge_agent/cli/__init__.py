@@ -22,6 +22,7 @@ from .render import emit, notice
 _COMMANDS = {
     "ask": "ask:ask",
     "chat": "chat:chat",
+    "predict": "predict:predict",
     "tools": "tools:tools",
     "models": "models:models",
     "ledger": "ledger:ledger",
@@ -30,6 +31,7 @@ _COMMANDS = {
     "power": "power:power",
     "clock": "clock:clock",
     "config": "config:config",
+    "adapt": "adapt:adapt",
     "grammar": "grammar:grammar",
     "eval": "evals:evals",
     "doctor": "doctor:doctor",

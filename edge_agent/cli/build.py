@@ -37,6 +37,7 @@ class Options:
     offline: bool = False
     yes: bool = False
     now: str | None = None
+    no_adapter: bool = False
 
 
 def complete_models(ctx: click.Context, _: click.Parameter, begun: str) -> list[str]:
@@ -60,6 +61,7 @@ DIALECT = click.option("--dialect", metavar="NAME", help="How the model writes c
 PACK = click.option("--pack", "packs", metavar="PACK", multiple=True, help="Use only this tool pack (repeatable).")
 OFFLINE = click.option("--offline", is_flag=True, help="Refuse whatever needs the network.")
 YES = click.option("--yes", "-y", is_flag=True, help="Allow everything without asking.")
+NO_ADAPTER = click.option("--no-adapter", is_flag=True, help="The bare model, without what it learnt of tools.")
 NOW = click.option("--now", metavar="TIME", help="Take this ISO time as the present, e.g. 2026-11-28T09:30.")
 
 
@@ -88,6 +90,8 @@ def make_agent(options: Options, **more: Any) -> Agent:
     settings = load()
     if options.packs:
         settings = replace(settings, packs=options.packs)
+    if options.no_adapter:
+        settings = replace(settings, adapter=False)
     if options.now is not None:
         present = declared_present(options.now, settings)
         more["now"] = lambda: present
@@ -169,7 +173,8 @@ def open_store() -> Store:
 
 
 def chosen_model(store: Store, name: str | None, dialect: str | None) -> ModelFile:
-    """The model named, else the one in the settings, else the default."""
+    """The model named, else the one in the settings, else the default; with its adapter."""
     from ..config import load
 
-    return store.resolve(name or load().model or store.current(), dialect=dialect)
+    settings = load()
+    return store.runnable(name or settings.model or store.current(), dialect=dialect, adapter=settings.adapter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -38,7 +37,7 @@ def evals() -> None:
 
 
 @evals.command()
-@build.options(build.MODEL, build.DIALECT)
+@build.options(build.MODEL, build.DIALECT, build.NO_ADAPTER)
 @click.option("--limit", type=click.IntRange(1), help="First so many cases of each kind.")
 @click.option("--kind", "kinds", multiple=True, help="Only this kind: single, two_step, missing, impossible.")
 @OUT
@@ -56,7 +55,8 @@ def everyday(
     """
     from ..evals.everyday import run
 
-    figures = run(model=options.model, dialect=options.dialect, limit=limit, kinds=kinds, out=out, progress=_progress)
+    with build.make_agent(options) as agent:
+        figures = run(agent, limit=limit, kinds=kinds, out=out, progress=render.progress)
     _report(figures, [figures.pop("table", [])], as_json)
 
 
@@ -95,7 +95,7 @@ def maskbench(
     from ..evals.maskbench import run
 
     figures = run(
-        data=data, limit=limit, every=every, skip=skip, llamacpp_every=llamacpp_every, out=out, progress=_progress
+        data=data, limit=limit, every=every, skip=skip, llamacpp_every=llamacpp_every, out=out, progress=render.progress
     )
     _report(figures, figures.pop("tables"), as_json, failures=failures)
 
@@ -116,7 +116,7 @@ def json_schema_suite(data: Path, optional: bool, failures: bool, as_json: bool)
     """
     from ..evals.json_suite import run
 
-    figures = run(data=data, optional=optional, progress=_progress)
+    figures = run(data=data, optional=optional, progress=render.progress)
     _report(figures, figures.pop("tables"), as_json, failures=failures)
 
 
@@ -141,7 +141,7 @@ def gbnf(
     """
     from ..evals.gbnf import run
 
-    figures = run(data=data, pairs=pairs, limit=limit, every=every, progress=_progress)
+    figures = run(data=data, pairs=pairs, limit=limit, every=every, progress=render.progress)
     _report(figures, figures.pop("tables"), as_json, failures=failures)
     ctx.exit(int(figures["wrong"] > 0))
 
@@ -163,14 +163,14 @@ def tool_schemas(ctx: click.Context, data: Path, together: int, failures: bool, 
     """
     from ..evals.tool_schemas import run
 
-    figures = run(data=data, together=together, progress=_progress)
+    figures = run(data=data, together=together, progress=render.progress)
     _report(figures, figures.pop("tables"), as_json, failures=failures)
     ctx.exit(int(figures["wrong"] > 0))
 
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every suite that asks a model; `_run_suite` takes them."""
-    made = build.options(build.MODEL, build.DIALECT)(command)
+    made = build.options(build.MODEL, build.DIALECT, build.NO_ADAPTER)(command)
     for option in reversed((FOLDER, CASES, CATEGORY, MATCHER, OUT, FAILURES, render.json_option)):
         made = option(made)
     return made
@@ -212,8 +212,7 @@ def _run_suite(
     from ..predict import Predictor
 
     with build.make_agent(options) as agent:
-        if matcher:
-            agent.settings = replace(agent.settings, matcher=matcher)
+        agent.settings = replace(agent.settings, matcher=matcher or agent.settings.matcher)
         figures = run(
             suite,
             Predictor(agent),
@@ -223,18 +222,12 @@ def _run_suite(
             categories=categories,
             identity=identify(agent),
             price_per_kwh=agent.settings.price_per_kwh,
-            progress=_progress,
+            progress=render.progress,
         )
     _report(figures, figures.pop("tables"), as_json, failures=failures)
 
 
 _RUN_SUITE = ("options", "data", "limit", "categories", "matcher", "out", "failures", "as_json")
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty() or done % 25 == 0 or done == total:
-        end = "\r" if sys.stderr.isatty() and done < total else "\n"
-        click.echo(f"{done}/{total}{end}", err=True, nl=False)
 
 
 def _report(
@@ -322,7 +315,7 @@ def retrieval(data: Path, sets: tuple[str, ...], limit: int | None, failures: bo
     """
     from ..evals.retrieval import run
 
-    figures = run(data=data, sets=sets, limit=limit, progress=_progress)
+    figures = run(data=data, sets=sets, limit=limit, progress=render.progress)
     _report(figures, figures.pop("tables"), as_json, failures=failures)
 
 

@@ -71,7 +71,7 @@ def show(name: str, as_json: bool) -> None:
 
     store = build.open_store()
     line = _listed(store, name)
-    file = store.resolve(name) if line.installed else None
+    file = store.runnable(name) if line.installed else None
     prepared = find(store, file) if file else None
     catalogued = asdict(line.entry) if line.entry else {}
     document = {

@@ -144,3 +144,10 @@ def confirm(question: str, *, yes: bool) -> None:
         raise RefusedError("this needs a yes, and there is no terminal to ask on", hint="add --yes")
     if not asked(question):
         raise RefusedError("not confirmed; nothing was done")
+
+
+def progress(done: int, total: int) -> None:
+    """How far a long run is, on stderr: one line that changes on a terminal, now and then a line elsewhere."""
+    if sys.stderr.isatty() or done % 25 == 0 or done == total:
+        click.echo(f"{done}/{total}", err=True, nl=False)
+        click.echo("\r" if sys.stderr.isatty() and done < total else "\n", err=True, nl=False)

@@ -39,6 +39,7 @@ _SEQUENCES = 8
 #: no further round of a speed measurement is begun after this many seconds
 _MEASURE_S = 8.0
 _FTYPES = {
+    "f16": lc.LLAMA_FTYPE_MOSTLY_F16,
     "q4_0": lc.LLAMA_FTYPE_MOSTLY_Q4_0,
     "q4_1": lc.LLAMA_FTYPE_MOSTLY_Q4_1,
     "q8_0": lc.LLAMA_FTYPE_MOSTLY_Q8_0,
@@ -452,7 +453,7 @@ class NativeMatcher:
 
 
 def quantize(source: Path, target: Path, ftype: str) -> None:
-    """Writes `source` requantised to `ftype` (`q4_0`, `q4_1`, `q8_0`). Raises ModelError when llama.cpp cannot."""
+    """Writes `source` requantised to `ftype` (a key of `_FTYPES`). Raises ModelError when llama.cpp cannot."""
     from ..gguf import check
 
     if ftype not in _FTYPES:

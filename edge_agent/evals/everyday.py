@@ -44,10 +44,8 @@ class Outcome:
 
 
 def run(
+    agent: Agent,
     *,
-    agent: Agent | None = None,
-    model: str | None = None,
-    dialect: str | None = None,
     limit: int | None = None,
     kinds: Collection[str] = (),
     out: Path | None = None,
@@ -58,27 +56,21 @@ def run(
     limit: first so many cases of each kind. out: JSON lines, one per case; a case that is there already is not
     run again, so an interrupted run goes on. progress: called with (done, total). About a second per case.
     """
-    from ..agent import Agent
-
-    own = agent or Agent(model=model, dialect=dialect, offline=False)
-    own.loaded()
+    agent.loaded()
     cases = [case for case in load_cases() if not kinds or case.kind in kinds]
     if limit is not None:
         cases = [case for kind in KINDS for case in [c for c in cases if c.kind == kind][:limit]]
     done = finished(out)
     rows = []
     for number, case in enumerate(cases):
-        row = done.get(case.id) or _case(own, case)
+        row = done.get(case.id) or _case(agent, case)
         rows.append(row)
         if out and case.id not in done:
             with out.open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(row, ensure_ascii=False) + "\n")
         if progress:
             progress(number + 1, len(cases))
-    summary = _summary(rows, own)
-    if agent is None:
-        own.close()
-    return summary
+    return _summary(rows, agent)
 
 
 def _case(agent: Agent, case: Case) -> dict[str, Any]:

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from ..agent import Agent
 
 #: settings that change answers, and so are part of what a run is
-_SETTINGS = ("matcher", "tools_kept", "max_calls", "max_steps", "shots", "chat_shots", "act_above", "decline_above")
+_SETTINGS = (
+    "adapter",
+    "matcher",
+    "tools_kept",
+    "max_calls",
+    "max_steps",
+    "shots",
+    "chat_shots",
+    "act_above",
+    "decline_above",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,26 @@ class Matcher(Protocol):
     def stopped(self) -> bool: ...
 
 
+class FreeMatcher:
+    """Constrains nothing: what the model would write by itself, to measure what the grammar is worth."""
+
+    complete, stopped = True, False
+
+    def __init__(self, vocabulary: int) -> None:
+        self._vocabulary = vocabulary
+
+    def mask(self) -> NDArray[np.bool_]:
+        import numpy as np
+
+        return np.ones(self._vocabulary, dtype=np.bool_)
+
+    def accept(self, token_id: int) -> bool:
+        return True
+
+    def forced(self) -> list[int]:
+        return []
+
+
 class TokenMatcher:
     """Where a text stands inside a grammar, token by token. Not for use from several threads at once.
 
