@@ -42,7 +42,7 @@ from .gate import decide
 from .journal import Journal
 from .ledger import CallRow, Ledger
 from .loading import Loaded
-from .request import Answer, Conversation, Result, Trip, last
+from .request import Answer, Conversation, Result, Trip, last, question
 from .retrieve import ToolIndex
 from .tools import Registry, Tool
 from .verify import Verdict, verify
@@ -259,7 +259,7 @@ class Agent:
                 words,
                 now,
                 max_calls=1 if untuned else self.settings.max_calls,
-                askable=() if untuned else _required(kept),
+                askable=() if untuned else prompt.required(kept),
             )
             trip.lap("grammar", began)
 
@@ -356,15 +356,15 @@ class Agent:
         if decision.kind == "ask":
             tools = [verdict.tool for verdict in verdicts if verdict.tool]
             lacking = (t for t in tools if {*decision.asks} & {*t.parameters.get("properties", ())})
-            question = _question(decision.asks, next(lacking, tools[0] if tools else None))
+            asking = question(decision.asks, next(lacking, tools[0] if tools else None))
             if turns is None:
                 conversation.open_words.append(trip.text)
             else:
-                conversation.turns = [*turns, Message("assistant", question)]
+                conversation.turns = [*turns, Message("assistant", asking)]
             return Result(
                 trip.id,
                 trip.text,
-                "\n".join([*trip.said, question]),
+                "\n".join([*trip.said, asking]),
                 "ask",
                 decision.confidence,
                 asks=decision.asks,
@@ -487,20 +487,6 @@ class Agent:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _required(tools: Mapping[str, Tool]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(p for tool in tools.values() for p in tool.parameters.get("required", ())))
-
-
-def _question(asks: Sequence[str], tool: Tool | None) -> str:
-    described: Mapping[str, Any] = tool.parameters.get("properties", {}) if tool else {}
-    parts = []
-    for name in asks:
-        about = str(described.get(name, {}).get("description") or "").rstrip(".")
-        parts.append(f"{name.replace('_', ' ')} ({about})" if about else name.replace("_", " "))
-    purpose = f" to {tool.name.replace('_', ' ')}" if tool else ""
-    return f"I need more{purpose}: {'; '.join(parts) or 'please say more'}?"
 
 
 def _local_now(settings: config.Settings) -> Callable[[], datetime]:

@@ -71,6 +71,11 @@ def moment(tools: Mapping[str, Tool], now: datetime) -> str:
     return ""
 
 
+def required(tools: Mapping[str, Tool]) -> tuple[str, ...]:
+    """Every parameter that one of these tools cannot do without."""
+    return tuple(dict.fromkeys(p for tool in tools.values() for p in tool.parameters.get("required", ())))
+
+
 def build(
     dialect: Dialect,
     tools: Mapping[str, Tool],

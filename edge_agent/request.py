@@ -14,6 +14,7 @@ from .ledger import CallRow, Row
 
 if TYPE_CHECKING:
     from .gate import Decision
+    from .tools import Tool
     from .verify import Verdict
 
 T = TypeVar("T")
@@ -139,3 +140,14 @@ def last(steps: Generator[Any, None, T]) -> T:
         except StopIteration as stop:
             found: T = stop.value
             return found
+
+
+def question(asks: Sequence[str], tool: Tool | None) -> str:
+    """What the person is asked, when these parameters of a tool are missing."""
+    described: Mapping[str, Any] = tool.parameters.get("properties", {}) if tool else {}
+    parts = []
+    for name in asks:
+        about = str(described.get(name, {}).get("description") or "").rstrip(".")
+        parts.append(f"{name.replace('_', ' ')} ({about})" if about else name.replace("_", " "))
+    purpose = f" to {tool.name.replace('_', ' ')}" if tool else ""
+    return f"I need more{purpose}: {'; '.join(parts) or 'please say more'}?"

@@ -192,7 +192,8 @@ def test_an_absent_copied_slot_is_asked_for_and_the_answer_completes_the_request
     done = agent.ask("in 20 minutes", conversation)
     assert done.decision == "act"
     assert done.calls[0].arguments == {"text": "water the plants", "when": "in 20 minutes"}
-    assert "<|im_start|>user\nremind me to water the plants\nin 20 minutes<|im_end|>" in prompts(agent)[1]
+    turns = ("user\nremind me to water the plants", f"assistant\n{asked.answer}", "user\nin 20 minutes")
+    assert "\n".join(f"<|im_start|>{turn}<|im_end|>" for turn in turns) in prompts(agent)[1]
     assert conversation.open_words == []
 
 

@@ -39,8 +39,16 @@ def test_a_store_that_cannot_be_written_leaves_the_shipped_model(dirs: Dirs, mon
     said, loaded = finish(load(Settings(context_tokens=512), dirs, None, None))
     assert [line.split(" ")[0] for line in said] == ["Preparing", "Not"]
     assert "the disk is full" in said[1]
-    assert loaded.untuned
+    assert not loaded.untuned  # the adapter is applied as it is
     assert loaded.dialect.name == "smollm2"
+    loaded.engine.close()
+
+
+@pytest.mark.model
+def test_without_its_adapter_the_bundled_model_is_untuned(dirs: Dirs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "prepare", lambda *_, **__: None)
+    _, loaded = finish(load(Settings(context_tokens=512, adapter=False), dirs, None, None))
+    assert loaded.untuned
     loaded.engine.close()
 
 

@@ -457,3 +457,35 @@ def test_store_survives_kills() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["corrupt"] == 0
+
+
+# ---- adapters
+
+
+def test_a_model_with_an_adapter_is_another_model_that_is_still_to_be_made(store: Store) -> None:
+    plain = store.pull("tiny")
+    assert store.runnable("tiny") == plain
+    own = store.adapter_path(plain)
+    own.parent.mkdir()
+    own.write_bytes(b"one adapter")
+    first = store.runnable("tiny")
+    assert first.parts == (plain.path, own)
+    assert first.sha256 not in (plain.sha256, first.path.stem)
+    assert first.sha256 in first.path.name
+    assert not first.path.exists()
+    assert store.runnable("tiny", adapter=False) == plain
+    assert store.runnable("tiny", dialect="hermes").parts is None  # it was trained for the other dialect
+    own.write_bytes(b"another adapter")
+    assert store.runnable("tiny").sha256 != first.sha256
+
+
+def test_the_users_own_adapter_comes_before_the_catalogues(site: Site, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", Catalogue({"tiny": entry(site.url, adapter="smollm2-135m.gguf")}))
+    plain = store.pull("tiny")
+    shipped = store.runnable("tiny").parts
+    assert shipped
+    assert shipped[1].name == "smollm2-135m.gguf"
+    own = store.adapter_path(plain)
+    own.parent.mkdir()
+    own.write_bytes(b"mine")
+    assert store.runnable("tiny").parts == (plain.path, own)

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 #: llguidance's byte tokenizer: 256 bytes, five marks and the end token
 _BYTES, _END = 256, 261
 _LIKED = 12.0
+#: how an assistant's turn is opened
+_TURN = b"<|im_start|>assistant\n"
 
 
 class ScriptedEngine:
     """Answers in order, the last one for ever; or a function of the prompt's text.
 
-    A new answer begins whenever a sequence is trimmed, which is how a request starts, but for its end of prompt.
+    A new answer begins whenever a sequence is trimmed, which is how a request starts, but for its end of prompt, and
+    when an assistant's turn is opened.
     """
 
     def __init__(self, answers: Sequence[str] | Callable[[str], str], *, context: int = 65_536) -> None:
@@ -61,7 +64,7 @@ class ScriptedEngine:
         if len(self._held) + len(tokens) > self.info.context:
             raise ContextOverflowError(f"{len(tokens)} more tokens do not fit a context of {self.info.context}")
         self._held += tokens
-        if self._answer is None:
+        if self._answer is None or bytes(t for t in tokens if t < _BYTES).endswith(_TURN):
             self.prompts.append(self.detokenize(self._held))
             self._answer = self._next_answer(self.prompts[-1]).encode()
             self._written = len(self._held)
