@@ -56,4 +56,4 @@ def _map(path: Path, header: gguf.Header, name: str, mode: str = "r+") -> np.mem
     tensor = header.tensors.get(name)
     if tensor is None or tensor.kind not in _TYPES or len(tensor.shape) != 2:
         raise ModelError(f"{path}: there is no matrix {name!r} of float16 or float32 in it")
-    return np.memmap(path, _TYPES[tensor.kind], mode, tensor.offset, tensor.shape[::-1])  # type: ignore[call-overload]
+    return np.memmap(path, _TYPES[tensor.kind], mode, tensor.offset, tensor.shape[::-1])  # type: ignore[call-overload,no-any-return]

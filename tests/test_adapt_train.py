@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,5 +111,5 @@ def test_what_is_learnt_arrives_in_llama_cpp(learner: Any, engine: Engine, weigh
     again = train(learner, lambda _: [made], [], plan, tmp_path / "run")
     assert all(torch.equal(again[name], value) for name, value in state.items())
     with pytest.raises(InputError, match=r"other settings \(rate\)"):
-        train(learner, lambda _: [made], [], Plan(plan.tokens, rate=1.0), tmp_path / "run")
+        train(learner, lambda _: [made], [], replace(plan, rate=1.0), tmp_path / "run")
     learner.load(start)

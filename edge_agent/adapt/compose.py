@@ -294,7 +294,7 @@ def _with_names(pack: Pack, names: Mapping[str, str], key: Any) -> Pack:
     def message(each: Message) -> Message:
         return replace(each, calls=tuple(map(call, each.calls)), name=names.get(each.name or "", each.name))
 
-    def tool(each: ToolSpec) -> ToolSpec:
+    def spec(each: ToolSpec) -> ToolSpec:
         known = keys[each.name]
         schema = dict(each.parameters)
         if known:
@@ -304,7 +304,7 @@ def _with_names(pack: Pack, names: Mapping[str, str], key: Any) -> Pack:
 
     ask_keys = {old: new for known in keys.values() for old, new in known.items()}
     return Pack(
-        tuple(map(tool, pack.tools)),
+        tuple(map(spec, pack.tools)),
         tuple(
             Branch(
                 tuple(map(message, branch.messages)),

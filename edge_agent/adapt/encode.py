@@ -112,7 +112,7 @@ def batch(packs: Sequence[Encoded], *, blocks: bool, shape: tuple[int, int] | No
             counts[0] = FIRST_TOKEN_WEIGHT
             weight.append(counts)
             at = first + said
-    return Batch(tokens, positions, visible, *map(np.concatenate, (source, target, weight)))
+    return Batch(tokens, positions, visible, np.concatenate(source), np.concatenate(target), np.concatenate(weight))
 
 
 def batches(

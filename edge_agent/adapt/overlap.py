@@ -73,9 +73,9 @@ def copies(texts: Sequence[tuple[str, str]], sentences: Iterable[tuple[str, str,
     whole = {words: place for place, words in enumerate(split)}
     runs = {run: place for place, words in enumerate(split) for run in _runs(words)}
     by_word: dict[str, set[int]] = defaultdict(set)
-    for place, words in enumerate(split):
+    for number, words in enumerate(split):
         for word in {*words}:
-            by_word[word].add(place)
+            by_word[word].add(number)
     for suite, case, text in sentences:
         words = tuple(re.findall(r"\w+", text.lower()))
         if len(words) < LEAST_WORDS:

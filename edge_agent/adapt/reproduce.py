@@ -50,7 +50,8 @@ def gather(folder: Path, builtin: Path = BUILTIN) -> Rows:
     files = sorted(folder.glob("authored_*.jsonl.gz"))
     if not files:
         raise InputError(f"{folder}: no authored_*.jsonl.gz in it")
-    foreign, held = [], []
+    foreign: list[Row] = []
+    held: list[Row] = []
     for file in files:
         for row in read(file):
             (held if any(map(_held, row.concerned)) else foreign).append(row)

@@ -114,7 +114,7 @@ def train(
                 losses = learner.losses(made)
                 weight = torch.from_numpy(made.weight).to(losses.device)
                 loss = (losses * weight).sum() / weight.sum()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
