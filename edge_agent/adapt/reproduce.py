@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from .rows import Row, read
 from .train import Plan, Progress, train
 
 BUILTIN = Path(__file__).parent / "data" / "builtin.jsonl.gz"
+#: fingerprints of texts that `overlap` found to resemble an evaluation sentence: their rows are not trained on
+WITHHELD = frozenset((Path(__file__).parent / "data" / "withheld.txt").read_text(encoding="ascii").split())
 #: public files and how many of their rows are taken
 PUBLIC = {
     "toolrl": 999,
@@ -53,14 +56,17 @@ def gather(folder: Path, builtin: Path = BUILTIN) -> Rows:
     foreign: list[Row] = []
     held: list[Row] = []
     for file in files:
-        for row in read(file):
+        for row in _admitted(read(file)):
             (held if any(map(_held, row.concerned)) else foreign).append(row)
     rng = random.Random(5)  # noqa: S311
     for name, count in PUBLIC.items():
-        found = read(folder / f"{name}.jsonl.gz")
+        found = _admitted(read(folder / f"{name}.jsonl.gz"))
         foreign += rng.sample(found, min(count, len(found)))
-    ours = [replace(row, source="builtin") for row in read(builtin, own_tools())]
-    return Rows(foreign, [row for place, row in enumerate(ours) if place % 25], held + ours[::25])
+    ours = [replace(row, source="builtin") for row in _admitted(read(builtin, own_tools()))]
+    held += ours[::25]
+    kept = {fingerprint(row.text) for row in held}
+    foreign, ours = ([row for row in rows if fingerprint(row.text) not in kept] for rows in (foreign, ours))
+    return Rows(foreign, ours, held)
 
 
 def own_tools() -> dict[str, ToolSpec]:
@@ -107,6 +113,15 @@ def reproduce(
     made = out / "adapter.gguf"
     write_adapter(state, base, made, alpha=ALPHA, about={"tokens": str(tokens), "dialect": dialect.name})
     return made
+
+
+def _admitted(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if not WITHHELD & {fingerprint(turn.content) for turn in row.messages}]
+
+
+def fingerprint(text: str) -> str:
+    """Of a text's words alone, in 16 hex digits."""
+    return hashlib.sha256(" ".join(re.findall(r"\w+", text.lower())).encode()).hexdigest()[:16]
 
 
 def _held(name: str) -> bool:
