@@ -55,7 +55,7 @@ class Settings:
     gpu_layers: int = _setting(-1, "layers to offload to a GPU; -1: as many as the installed llama.cpp can", -1)
     matcher: str = _setting("llguidance", "what holds answers to the grammar: llguidance, llama.cpp (slower), or none")
     tools_kept: int = _setting(6, "how many tools retrieval keeps for a request", 1)
-    max_calls: int = _setting(3, "most tool calls in one answer", 1)
+    max_calls: int = _setting(8, "most tool calls in one answer", 1)
     max_steps: int = _setting(1, "how often the model may act on results before it answers", 1)
     shots: int = _setting(8, "example sentences shown to models not tuned on tools")
     chat_shots: int = _setting(1, "examples of declining shown to such models (0 to 4)", 0, 4)
