@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,3 +233,28 @@ def test_kernels_that_crash_here_are_not_used(store: Store, model: ModelFile) ->
 def test_a_file_that_runs_with_no_kernels_is_an_error(store: Store, model: ModelFile) -> None:
     with pytest.raises(EngineError, match="does not run on this CPU"):
         prepare.prepare(store, model, quantize=Bench(SLOW).quantize, measure=lambda *_: None)
+
+
+@pytest.mark.parametrize("eight_bits", [SLOW, EngineError("no")])
+def test_an_adapter_is_worked_in_and_eight_bits_kept_where_they_run(
+    store: Store, model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eight_bits: Speed | Exception
+) -> None:
+    adapter = tmp_path / "adapter.gguf"
+    both = store.root / "prepared" / f"{'b' * 64}-f16.gguf"
+    adapted = replace(model, path=both, sha256="b" * 64, parts=(model.path, adapter))
+    worked: list[tuple[Path, Path]] = []
+
+    def merge(base: Path, lora: Path, target: Path, _: object) -> None:
+        worked.append((base, lora))
+        write(target, build(fill=1))
+
+    monkeypatch.setattr(prepare, "merge", merge)
+    bench = Bench(FAST, q8_0=eight_bits)
+    prepared = bench.run(store, adapted)
+    assert worked == [(model.path, adapter)]
+    runs = not isinstance(eight_bits, Exception)
+    assert prepared.format == ("q8_0" if runs else prepare.AS_SHIPPED)
+    assert files(store) == [f"SHA-{'q8_0' if runs else 'f16'}.gguf", "SHA.json"]
+    assert prepare.find(store, adapted) == prepared
+    assert bench.run(store, adapted) == prepared
+    assert len(worked) == 1
