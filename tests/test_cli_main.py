@@ -147,7 +147,7 @@ def test_broken_pipe_is_quiet() -> None:
 def test_python_dash_m() -> None:
     command = [sys.executable, "-m", "edge_agent", "config", "get", "max_calls"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert (ran.stdout, ran.stderr) == ("3\n", "")
+    assert (ran.stdout, ran.stderr) == ("8\n", "")
 
 
 @pytest.mark.parametrize(("encoding", "read_as"), [("latin-1", "latin-1"), ("utf-8", "utf-8"), ("ascii", "utf-8")])
