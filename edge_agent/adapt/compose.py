@@ -128,9 +128,8 @@ class Composer:
                 branches.append(Branch(_turns(row), Reply()))
                 wanted -= 1
         simple = [row for row in members if _joinable(row)]
-        while len(simple) > 1 and rng.random() < recipe.joined * len(members):
+        if len(simple) > 1 and rng.random() < recipe.joined * len(members):
             branches.append(_joined(rng.sample(simple, 2), rng))
-            break
         tools = [source.tools[name] for name in shown]
         if len(tools) < size and rng.random() < recipe.padded:
             for stranger in rng.sample(self._strangers, min(len(self._strangers), 2 * (size - len(tools)))):

@@ -44,6 +44,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """After a step: tokens trained on so far and in all, mean loss of an answer token, and on held-out packs if it was
+    looked at."""
+
     step: int
     tokens: int
     total: int
